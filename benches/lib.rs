@@ -1,0 +1,1 @@
+//! Criterion benchmarks of waveft live beside this file; it holds nothing itself.

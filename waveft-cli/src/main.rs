@@ -1,0 +1,2 @@
+//! The `waveft` command.
+fn main() {}

@@ -1,0 +1,126 @@
+//! What can be wrong with an argument, with what was expected and what was found.
+
+use core::fmt;
+
+/// Why a checked entry point refused its arguments. Nothing was written when one is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A matrix side or a signal has no elements.
+    EmptyAxis,
+    /// An axis of `length` samples with a filter of `taps` taps exceeds what 32-bit indices reach:
+    /// `length + taps < 2³²` is expected.
+    AxisTooLong {
+        /// Samples on the axis.
+        length: usize,
+        /// Taps of the filter.
+        taps: usize,
+    },
+    /// A filter whose number of taps is odd, zero, or above `most`.
+    TapCount {
+        /// Taps found.
+        found: usize,
+        /// The largest even number accepted.
+        most: usize,
+    },
+    /// The four filters of a bank are not of one length.
+    UnequalFilters {
+        /// Taps of `dec_lo`, `dec_hi`, `rec_lo` and `rec_hi`.
+        found: [usize; 4],
+    },
+    /// More locations asked for than the matrix has entries, or none.
+    LocationCount {
+        /// Entries of the matrix: the largest count.
+        entries: u64,
+        /// The count asked for.
+        found: usize,
+    },
+    /// A location, an atom or a range outside the matrix.
+    OutOfBounds {
+        /// What was out of bounds: `"row"`, `"column"`, …
+        what: &'static str,
+        /// The first value that is too large.
+        bound: u64,
+        /// The value found.
+        found: u64,
+    },
+    /// Atoms that are not in ascending order.
+    Unsorted {
+        /// The first atom that is smaller than the one before it.
+        at: usize,
+    },
+    /// A slice of the wrong length.
+    Length {
+        /// Which slice.
+        what: &'static str,
+        /// Elements expected.
+        expected: usize,
+        /// Elements found.
+        found: usize,
+    },
+    /// A matrix of the wrong shape, rows × columns.
+    Shape {
+        /// Shape expected.
+        expected: (usize, usize),
+        /// Shape found.
+        found: (usize, usize),
+    },
+    /// Strides that place two entries of a matrix in one element.
+    OverlappingStrides {
+        /// Elements from a row to the next.
+        row_stride: usize,
+        /// Elements from a column to the next.
+        column_stride: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::EmptyAxis => write!(f, "expected an axis of at least one element, found none"),
+            Self::AxisTooLong { length, taps } => write!(
+                f,
+                "expected length + taps below 2^32, found {length} + {taps}"
+            ),
+            Self::TapCount { found, most } => write!(
+                f,
+                "expected an even number of taps from 2 to {most}, found {found}"
+            ),
+            Self::UnequalFilters { found } => write!(
+                f,
+                "expected four filters of one length, found dec_lo {}, dec_hi {}, rec_lo {}, rec_hi {}",
+                found[0], found[1], found[2], found[3]
+            ),
+            Self::LocationCount { entries, found } => write!(
+                f,
+                "expected 1 to {entries} locations (rows x columns), found {found}"
+            ),
+            Self::OutOfBounds { what, bound, found } => {
+                write!(f, "expected {what} below {bound}, found {found}")
+            }
+            Self::Unsorted { at } => write!(
+                f,
+                "expected atoms in ascending order, found a smaller one at {at}"
+            ),
+            Self::Length {
+                what,
+                expected,
+                found,
+            } => write!(f, "expected {what} of {expected} elements, found {found}"),
+            Self::Shape { expected, found } => write!(
+                f,
+                "expected a matrix of {} x {}, found {} x {}",
+                expected.0, expected.1, found.0, found.1
+            ),
+            Self::OverlappingStrides {
+                row_stride,
+                column_stride,
+            } => write!(
+                f,
+                "expected strides that keep entries apart, found row stride {row_stride} and column stride {column_stride}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,1 @@
+//! WaveFT on a whole machine.
