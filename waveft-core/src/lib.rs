@@ -3,5 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+pub mod isa;
+pub mod sampling;
 
 pub use error::Error;

@@ -1,0 +1,101 @@
+//! Which vector instructions the machine has, and the one place where they are switched on.
+//!
+//! Kernels are written once, in plain Rust, as a [`Kernel`]; [`Isa::run`] compiles each for every
+//! instruction set and enters the one asked for.
+
+/// An instruction set that the kernels are compiled for beside the portable one.
+///
+/// The portable kernels run everywhere and use what the compiler was told to assume; on x86-64 the
+/// other two are compiled into every build and chosen at run time, so that a plain build loses
+/// nothing against one made for the machine. Results are the same bits for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Isa {
+    /// Whatever the crate was compiled for.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+#[cfg(target_arch = "x86_64")]
+cpufeatures::new!(avx2, "avx2", "fma");
+#[cfg(target_arch = "x86_64")]
+cpufeatures::new!(
+    avx512, "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"
+);
+
+impl Isa {
+    /// Every instruction set, the narrowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The widest that this machine runs. Costs one atomic load after the first call.
+    ///
+    /// ```
+    /// use waveft_core::isa::Isa;
+    /// assert!(Isa::detect().is_available());
+    /// ```
+    #[must_use]
+    pub fn detect() -> Self {
+        if Self::Avx512.is_available() {
+            Self::Avx512
+        } else if Self::Avx2.is_available() {
+            Self::Avx2
+        } else {
+            Self::Portable
+        }
+    }
+
+    /// Whether this machine runs it.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::get(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::get(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+}
+
+/// Work that is compiled for each instruction set. `run` must be `#[inline(always)]`, or it stays
+/// at what the crate was compiled for.
+pub(crate) trait Kernel {
+    /// What the work yields.
+    type Output;
+    /// Does the work.
+    fn run(self) -> Self::Output;
+}
+
+impl Isa {
+    /// Runs the kernel with these instructions, or with the portable ones where the machine lacks
+    /// them.
+    #[allow(unsafe_code)]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `is_available` has just found every feature that the function enables.
+            Self::Avx512 if self.is_available() => unsafe { run_avx512(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `is_available` has just found every feature that the function enables.
+            Self::Avx2 if self.is_available() => unsafe { run_avx2(kernel) },
+            _ => kernel.run(),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
+}
