@@ -1,1 +1,5 @@
 //! WaveFT on a whole machine.
+
+pub mod error;
+
+pub use error::{Error, Result};
