@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+pub mod filter_bank;
 pub mod isa;
 pub mod sampling;
 
