@@ -8,8 +8,8 @@ use core::fmt;
 pub enum Error {
     /// A matrix side or a signal has no elements.
     EmptyAxis,
-    /// An axis of `length` samples with a filter of `taps` taps exceeds what 32-bit indices reach:
-    /// `length + taps < 2³²` is expected.
+    /// An axis of `length` samples with a filter of `taps` taps exceeds what an atom's indices reach:
+    /// `length + taps < 2³¹` is expected.
     AxisTooLong {
         /// Samples on the axis.
         length: usize,
@@ -80,7 +80,7 @@ impl fmt::Display for Error {
             Self::EmptyAxis => write!(f, "expected an axis of at least one element, found none"),
             Self::AxisTooLong { length, taps } => write!(
                 f,
-                "expected length + taps below 2^32, found {length} + {taps}"
+                "expected length + taps below 2^31, found {length} + {taps}"
             ),
             Self::TapCount { found, most } => write!(
                 f,

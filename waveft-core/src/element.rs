@@ -1,0 +1,73 @@
+//! The number types: those that are computed in, and those that weights are stored in.
+
+use crate::filter_bank::{FilterBank, Wavelet};
+use bytemuck::Pod;
+use half::{bf16, f16};
+use num_traits::NumAssign;
+
+/// A type that transforms are computed in: `f32` or `f64`.
+pub trait Real: Element<Real = Self> + NumAssign + PartialOrd + Send + Sync + 'static {
+    /// The wavelet's filters in this type, each tap rounded once.
+    fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self>;
+}
+
+/// A type that a weight is stored in: `f32`, `f64`, [`bf16`] or [`f16`].
+pub trait Element: Pod {
+    /// What is computed in: `f64` for `f64`, else `f32`.
+    type Real: Real;
+
+    /// The value, exactly.
+    fn to_real(self) -> Self::Real;
+
+    /// The nearest value, ties to even.
+    fn from_real(value: Self::Real) -> Self;
+}
+
+macro_rules! real {
+    ($real:ty, $bank:ident) => {
+        impl Real for $real {
+            #[inline(always)]
+            fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self> {
+                wavelet.$bank()
+            }
+        }
+
+        impl Element for $real {
+            type Real = Self;
+
+            #[inline(always)]
+            fn to_real(self) -> Self {
+                self
+            }
+
+            #[inline(always)]
+            fn from_real(value: Self) -> Self {
+                value
+            }
+        }
+    };
+}
+
+real!(f32, single);
+real!(f64, double);
+
+macro_rules! half {
+    ($half:ty) => {
+        impl Element for $half {
+            type Real = f32;
+
+            #[inline(always)]
+            fn to_real(self) -> f32 {
+                self.to_f32()
+            }
+
+            #[inline(always)]
+            fn from_real(value: f32) -> Self {
+                Self::from_f32(value)
+            }
+        }
+    };
+}
+
+half!(bf16);
+half!(f16);

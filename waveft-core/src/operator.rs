@@ -1,0 +1,281 @@
+//! The update itself: `ΔW = scaling · R · S · Cᵀ`, written, added, subtracted and taken back.
+
+use crate::element::{Element, Real};
+use crate::error::Error;
+use crate::filter_bank::FilterBank;
+use crate::isa::Isa;
+use crate::matrix::{MatrixMut, Run};
+use crate::spectrum::SparseSpectrum;
+use crate::sweep::{Sweep, Visitor};
+use core::ops::Range;
+
+/// The update of one layer, never formed: `S` sparse, `R` and `C` one-dimensional synthesis.
+///
+/// Every entry that an atom covers is computed in `F` as PEFT computes it: the product of a row tap
+/// and a column tap, times the coefficient, summed over the atoms, times the scaling. Where two or
+/// more atoms overlap, PEFT sums in whatever order its convolution takes; here it is always the
+/// same one.
+///
+/// With `n` atoms and filters of `L` taps each method costs `O(n · L²)`, whatever the layer's size.
+/// No memory is needed beyond a few kilobytes of stack.
+///
+/// ```
+/// use waveft_core::filter_bank::wavelets::DB1;
+/// use waveft_core::geometry::{Atom, Geometry};
+/// use waveft_core::matrix::MatrixMut;
+/// use waveft_core::operator::DeltaWeight;
+/// use waveft_core::sampling::{Location, locations, scratch_len};
+/// use waveft_core::spectrum::{SparseSpectrum, gather, sort_atoms};
+///
+/// const N: usize = 3; // coefficients of a 4 × 6 layer
+/// let layer = Geometry::new(4, 6, DB1.taps())?;
+/// let (mut places, mut scratch) = ([Location::default(); N], [0; scratch_len(4 * 6, N)]);
+/// locations(4, 6, 777, &mut places, &mut scratch)?;
+/// let (mut atoms, mut order) = ([Atom::default(); N], [0; N]);
+/// sort_atoms(layer, &places, &mut atoms, &mut order)?;
+///
+/// let mut sorted = [0.0; N];
+/// gather(&order, &[1.0, -2.0, 0.5], &mut sorted)?;
+/// let spectrum = SparseSpectrum::new(layer, &atoms, &sorted)?;
+/// let delta = DeltaWeight::new(spectrum, Some(DB1.single()), 25.0)?;
+///
+/// let mut weight = [0.125f32; 4 * 6];
+/// let mut undo = [0.0; 4 * N];
+/// assert_eq!(delta.undo_len(), undo.len());
+/// delta.add_recording(&mut MatrixMut::new(&mut weight, 4, 6)?, &mut undo)?;
+/// assert_ne!(weight, [0.125; 4 * 6]);
+/// delta.undo(&mut MatrixMut::new(&mut weight, 4, 6)?, &undo)?;
+/// assert_eq!(weight, [0.125; 4 * 6]);
+/// # Ok::<(), waveft_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DeltaWeight<'a, F> {
+    spectrum: SparseSpectrum<'a, F>,
+    bank: Option<FilterBank<'a, F>>,
+    scaling: F,
+    rows: Range<usize>,
+    isa: Isa,
+}
+
+impl<'a, F: Real> DeltaWeight<'a, F> {
+    /// The update of a spectrum under a filter bank; `None` is `use_idwt = false`, where
+    /// `ΔW[i, j] = scaling · c`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the spectrum's geometry was made for another number of taps
+    /// (1 for `None`).
+    pub fn new(
+        spectrum: SparseSpectrum<'a, F>,
+        bank: Option<FilterBank<'a, F>>,
+        scaling: F,
+    ) -> Result<Self, Error> {
+        let expected = spectrum.geometry().taps();
+        let found = bank.map_or(1, |bank| bank.taps());
+        if expected != found {
+            return Err(Error::Length {
+                what: "filters",
+                expected,
+                found,
+            });
+        }
+        let rows = 0..spectrum.geometry().rows().length();
+        Ok(Self {
+            spectrum,
+            bank,
+            scaling,
+            rows,
+            isa: Isa::detect(),
+        })
+    }
+
+    /// The same update computed with other instructions; the bits are the same.
+    #[must_use]
+    pub const fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
+        self
+    }
+
+    /// The part of the update that falls on some rows of the stored weight, so that a large weight
+    /// can be changed in bands. Methods then take a matrix of just these rows.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] unless `rows.start < rows.end ≤` the stored weight's rows.
+    pub fn rows(&self, rows: Range<usize>) -> Result<Self, Error> {
+        let bound = self.spectrum.geometry().rows().length() as u64;
+        for (what, bound, found) in [
+            ("end of rows", bound + 1, rows.end),
+            ("start of rows", rows.end as u64, rows.start),
+        ] {
+            if found as u64 >= bound {
+                let found = found as u64;
+                return Err(Error::OutOfBounds { what, bound, found });
+            }
+        }
+        Ok(Self {
+            rows,
+            ..self.clone()
+        })
+    }
+
+    /// Shape of the matrix that the methods take: `(rows, columns)` of the stored weight, or of the
+    /// band of it that [`rows`](Self::rows) chose.
+    #[must_use]
+    pub fn shape(&self) -> (usize, usize) {
+        let columns = self.spectrum.geometry().columns().length();
+        (self.rows.len(), columns)
+    }
+
+    /// Elements that [`add_recording`](Self::add_recording) may overwrite and keep:
+    /// `min(n · L², rows · columns)`.
+    #[must_use]
+    pub fn undo_len(&self) -> usize {
+        let (rows, columns) = self.shape();
+        let taps = self.spectrum.geometry().taps();
+        let atoms = self.spectrum.atoms().len();
+        let covered = atoms.saturating_mul(taps).saturating_mul(taps);
+        covered.min(rows.saturating_mul(columns))
+    }
+
+    /// Writes ΔW over `out`, rounded once to `T`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `out` has [`shape`](Self::shape).
+    pub fn write<T: Element<Real = F>>(&self, out: &mut MatrixMut<'_, T>) -> Result<(), Error> {
+        self.check_shape(out)?;
+        out.fill(T::zeroed());
+        self.add(out)
+    }
+
+    /// `weight += ΔW`: each entry the rounded sum of the exact entry and ΔW's, as PEFT merges.
+    /// Entries that no atom covers keep their bits.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `weight` has [`shape`](Self::shape).
+    pub fn add<T: Element<Real = F>>(&self, weight: &mut MatrixMut<'_, T>) -> Result<(), Error> {
+        self.sweep(weight, |run, unscaled| run.zip(unscaled, self.plus()))
+    }
+
+    /// `weight −= ΔW`, as PEFT unmerges: near what was there before [`add`](Self::add), but not
+    /// exactly. [`undo`](Self::undo) is exact.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `weight` has [`shape`](Self::shape).
+    pub fn subtract<T: Element<Real = F>>(
+        &self,
+        weight: &mut MatrixMut<'_, T>,
+    ) -> Result<(), Error> {
+        let minus = |entry: &mut T, &unscaled: &F| {
+            *entry = T::from_real(entry.to_real() - self.scaling * unscaled);
+        };
+        self.sweep(weight, |run, unscaled| run.zip(unscaled, minus))
+    }
+
+    /// [`add`](Self::add) that keeps what it overwrites, in the first elements of `undo`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `weight` has [`shape`](Self::shape), [`Error::Length`] unless `undo`
+    /// has [`undo_len`](Self::undo_len) elements.
+    pub fn add_recording<T: Element<Real = F>>(
+        &self,
+        weight: &mut MatrixMut<'_, T>,
+        mut undo: &mut [T],
+    ) -> Result<(), Error> {
+        self.check_undo(undo.len())?;
+        self.sweep(weight, |run, unscaled| {
+            if let Some(records) = undo.split_off_mut(..unscaled.len()) {
+                run.copy_to(records);
+                run.zip(unscaled, self.plus());
+            }
+        })
+    }
+
+    /// Puts back every byte that [`add_recording`](Self::add_recording) overwrote, whatever was done
+    /// to those entries since. Several additions are undone last first.
+    ///
+    /// # Errors
+    /// Those of [`add_recording`](Self::add_recording).
+    pub fn undo<T: Element<Real = F>>(
+        &self,
+        weight: &mut MatrixMut<'_, T>,
+        mut undo: &[T],
+    ) -> Result<(), Error> {
+        self.check_undo(undo.len())?;
+        self.sweep(weight, |run, unscaled| {
+            if let Some(records) = undo.split_off(..unscaled.len()) {
+                run.zip(records, |entry, record| *entry = *record);
+            }
+        })
+    }
+
+    /// Adds an entry of ΔW.
+    #[inline(always)]
+    fn plus<T: Element<Real = F>>(&self) -> impl FnMut(&mut T, &F) {
+        let scaling = self.scaling;
+        move |entry, &unscaled| *entry = T::from_real(entry.to_real() + scaling * unscaled)
+    }
+
+    /// Calls `change` with each run of the weight's entries and ΔW's, before the scaling.
+    #[inline(always)]
+    fn sweep<T: Copy>(
+        &self,
+        weight: &mut MatrixMut<'_, T>,
+        change: impl FnMut(&mut Run<'_, T>, &[F]),
+    ) -> Result<(), Error> {
+        self.check_shape(weight)?;
+        self.isa.run(Sweep {
+            spectrum: self.spectrum,
+            bank: self.bank,
+            rows: self.rows.clone(),
+            visitor: Update {
+                weight,
+                first_row: self.rows.start,
+                change,
+            },
+        });
+        Ok(())
+    }
+
+    fn check_shape<T: Copy>(&self, matrix: &MatrixMut<'_, T>) -> Result<(), Error> {
+        let (expected, found) = (self.shape(), matrix.shape());
+        if expected == found {
+            Ok(())
+        } else {
+            Err(Error::Shape { expected, found })
+        }
+    }
+
+    fn check_undo(&self, found: usize) -> Result<(), Error> {
+        let expected = self.undo_len();
+        if expected == found {
+            Ok(())
+        } else {
+            Err(Error::Length {
+                what: "undo",
+                expected,
+                found,
+            })
+        }
+    }
+}
+
+/// A weight under the sweep, of which the first row is `first_row` of the layer.
+struct Update<'w, 'm, T, C> {
+    weight: &'w mut MatrixMut<'m, T>,
+    first_row: usize,
+    change: C,
+}
+
+impl<T: Copy, F, C: FnMut(&mut Run<'_, T>, &[F])> Visitor<F> for Update<'_, '_, T, C> {
+    #[inline(always)]
+    fn expect(&self, row: usize, columns: Range<usize>) {
+        self.weight.prefetch(row - self.first_row, columns);
+    }
+
+    #[inline(always)]
+    fn visit(&mut self, row: usize, column: usize, unscaled: &[F]) {
+        let mut run = self
+            .weight
+            .run(row - self.first_row, column, unscaled.len());
+        (self.change)(&mut run, unscaled);
+    }
+}

@@ -1,0 +1,152 @@
+//! The sparse spectrum `S`: atoms in the order the operator takes them, each with its coefficient.
+//!
+//! A file holds coefficients in sampling order. The operator sweeps the weight once from its first
+//! row to its last, so it wants them sorted by row. [`sort_atoms`] finds that order once for all
+//! layers of a shape and seed, [`gather`] brings a layer's coefficients into it, and [`scatter`]
+//! brings them, or their gradients, back.
+
+use crate::error::Error;
+use crate::geometry::{Atom, Geometry};
+use crate::sampling::Location;
+
+/// Writes the atoms of `places` in ascending order, and where each stood in `places`.
+///
+/// All three slices have one length `n`. Sorts in place, in `O(n log n)`, without allocation.
+///
+/// # Errors
+/// [`Error::Length`] if a slice has another length than `places` or `n ≥ 2³²`, and
+/// [`Error::OutOfBounds`] if a place lies outside the layer; nothing was written then.
+///
+/// ```
+/// use waveft_core::{geometry::{Atom, Geometry}, sampling::Location, spectrum::sort_atoms};
+/// let layer = Geometry::new(4, 4, 2)?;
+/// let places = [Location { row: 3, column: 1 }, Location { row: 0, column: 0 }];
+/// let (mut atoms, mut order) = ([Atom::default(); 2], [0; 2]);
+/// sort_atoms(layer, &places, &mut atoms, &mut order)?;
+/// assert_eq!(order, [1, 0]);
+/// # Ok::<(), waveft_core::Error>(())
+/// ```
+pub fn sort_atoms(
+    geometry: Geometry,
+    places: &[Location],
+    atoms: &mut [Atom],
+    order: &mut [u32],
+) -> Result<(), Error> {
+    same_length("atoms", places.len(), atoms.len())?;
+    same_length("order", places.len(), order.len())?;
+    same_length("places", places.len().min(u32::MAX as usize), places.len())?;
+    for place in places {
+        geometry.atom(*place)?;
+    }
+    // Every place was found to be inside above.
+    let atom = |index: u32| geometry.atom(places[index as usize]).unwrap_or_default();
+    for ((entry, index), position) in atoms.iter_mut().zip(&mut *order).zip(0..) {
+        *entry = atom(position);
+        *index = position;
+    }
+    order.sort_unstable_by_key(|&index| atoms[index as usize].key());
+    for (entry, &index) in atoms.iter_mut().zip(&*order) {
+        *entry = atom(index);
+    }
+    Ok(())
+}
+
+/// Brings coefficients from sampling order into the atoms' order: `sorted[k] = drawn[order[k]]`.
+///
+/// # Errors
+/// [`Error::Length`] unless all three have one length, [`Error::OutOfBounds`] if `order` names an
+/// entry that is not there; `sorted` then holds unspecified values.
+pub fn gather<T: Copy>(order: &[u32], drawn: &[T], sorted: &mut [T]) -> Result<(), Error> {
+    same_length("drawn coefficients", order.len(), drawn.len())?;
+    same_length("sorted coefficients", order.len(), sorted.len())?;
+    for (entry, &index) in sorted.iter_mut().zip(order) {
+        *entry = *drawn.get(index as usize).ok_or(Error::OutOfBounds {
+            what: "order",
+            bound: drawn.len() as u64,
+            found: u64::from(index),
+        })?;
+    }
+    Ok(())
+}
+
+/// Brings coefficients back into sampling order: `drawn[order[k]] = sorted[k]`.
+///
+/// # Errors
+/// Those of [`gather`]; `drawn` then holds unspecified values.
+pub fn scatter<T: Copy>(order: &[u32], sorted: &[T], drawn: &mut [T]) -> Result<(), Error> {
+    same_length("sorted coefficients", order.len(), sorted.len())?;
+    same_length("drawn coefficients", order.len(), drawn.len())?;
+    let bound = drawn.len() as u64;
+    for (&value, &index) in sorted.iter().zip(order) {
+        *drawn.get_mut(index as usize).ok_or(Error::OutOfBounds {
+            what: "order",
+            bound,
+            found: u64::from(index),
+        })? = value;
+    }
+    Ok(())
+}
+
+/// Sorted atoms of one layer and their coefficients.
+#[derive(Clone, Copy, Debug)]
+pub struct SparseSpectrum<'a, F> {
+    geometry: Geometry,
+    atoms: &'a [Atom],
+    coefficients: &'a [F],
+}
+
+impl<'a, F> SparseSpectrum<'a, F> {
+    /// Joins the atoms from [`sort_atoms`] with coefficients in the same order.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless both have one length, [`Error::OutOfBounds`] if an atom lies outside
+    /// the layer, [`Error::Unsorted`] if they are not in ascending order.
+    pub fn new(
+        geometry: Geometry,
+        atoms: &'a [Atom],
+        coefficients: &'a [F],
+    ) -> Result<Self, Error> {
+        same_length("coefficients", atoms.len(), coefficients.len())?;
+        for (at, atom) in atoms.iter().enumerate() {
+            geometry.check(*atom)?;
+            if at > 0 && atoms[at - 1].key() > atom.key() {
+                return Err(Error::Unsorted { at });
+            }
+        }
+        Ok(Self {
+            geometry,
+            atoms,
+            coefficients,
+        })
+    }
+
+    /// The layer's axes.
+    #[must_use]
+    pub const fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// The atoms, in ascending order.
+    #[must_use]
+    pub const fn atoms(&self) -> &'a [Atom] {
+        self.atoms
+    }
+
+    /// The coefficients, in the atoms' order.
+    #[must_use]
+    pub const fn coefficients(&self) -> &'a [F] {
+        self.coefficients
+    }
+}
+
+fn same_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(Error::Length {
+            what,
+            expected,
+            found,
+        })
+    }
+}
