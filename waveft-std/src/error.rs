@@ -101,12 +101,16 @@ pub enum Error {
         found: String,
     },
     /// A module of an adapter that a base does not have.
-    #[error("{base}: expected the weight of the adapter's module {module:?}, found none; {hint}")]
+    #[error(
+        "{base}: expected tensor {weight:?} for the adapter's module {module:?}, found none; {hint}"
+    )]
     MissingModule {
         /// The base checkpoint.
         base: PathBuf,
         /// The module's path in the adapter.
         module: String,
+        /// The name that its weight would have.
+        weight: String,
         /// The nearest thing there is.
         hint: String,
     },
