@@ -64,6 +64,25 @@ fn heads_of_a_task_are_left_out() {
 }
 
 #[test]
+fn a_regular_expression_matches_whole_paths() {
+    let modules = [
+        shape("a.q", 2, 2),
+        shape("a.q_proj", 2, 2),
+        shape("b.a.q", 2, 2),
+    ];
+    let paths = |target: &str, excluded: &str| -> Vec<String> {
+        let config =
+            json!({"n_frequency": 1, "target_modules": target, "exclude_modules": excluded});
+        let selected = select(config, &modules).unwrap();
+        selected.into_iter().map(|module| module.path).collect()
+    };
+    assert_eq!(paths("a.q", ""), ["a.q"]);
+    // The first alternative matches a part only, so the second has its turn.
+    assert_eq!(paths("a.q|a.q_proj", ""), ["a.q", "a.q_proj"]);
+    assert_eq!(paths(r".*\.q\w*", "a.q"), ["a.q_proj", "b.a.q"]);
+}
+
+#[test]
 fn the_first_layer_index_counts() {
     let modules = [
         shape("a.layers.1.layers.0.q", 2, 2),
