@@ -9,7 +9,7 @@ pub enum Error {
     /// A matrix side or a signal has no elements.
     EmptyAxis,
     /// An axis of `length` samples with a filter of `taps` taps exceeds what an atom's indices reach:
-    /// `length + taps < 2³¹` is expected.
+    /// `length + taps < 2³⁰` is expected.
     AxisTooLong {
         /// Samples on the axis.
         length: usize,
@@ -80,7 +80,7 @@ impl fmt::Display for Error {
             Self::EmptyAxis => write!(f, "expected an axis of at least one element, found none"),
             Self::AxisTooLong { length, taps } => write!(
                 f,
-                "expected length + taps below 2^31, found {length} + {taps}"
+                "expected length + taps below 2^30, found {length} + {taps}"
             ),
             Self::TapCount { found, most } => write!(
                 f,

@@ -12,7 +12,6 @@
 
 use crate::error::Error;
 use crate::sampling::Location;
-use bytemuck::{Pod, Zeroable};
 
 /// One axis of a layer: `T` samples synthesised by filters of `L` taps, or taken as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +27,7 @@ impl Axis {
     /// # Errors
     /// [`Error::EmptyAxis`] if `length = 0`, [`Error::TapCount`] unless `taps` is 1 or even and at
     /// most [`MAX_TAPS`](crate::filter_bank::MAX_TAPS), [`Error::AxisTooLong`] unless
-    /// `length + taps < 2³¹`.
+    /// `length + taps < 2³⁰`.
     pub const fn new(length: usize, taps: usize) -> Result<Self, Error> {
         let most = crate::filter_bank::MAX_TAPS;
         if length == 0 {
@@ -37,7 +36,7 @@ impl Axis {
         if taps == 0 || taps > most || (taps > 1 && taps % 2 == 1) {
             return Err(Error::TapCount { found: taps, most });
         }
-        if length as u64 + taps as u64 >= 1 << 31 {
+        if length as u64 + taps as u64 >= 1 << 30 {
             return Err(Error::AxisTooLong { length, taps });
         }
         Ok(Self { length, taps })
@@ -96,12 +95,16 @@ impl Axis {
         }
     }
 
-    /// The samples that position `k` covers, and the first of its taps that is not cut off.
-    pub(crate) const fn support(&self, position: usize) -> (usize, usize, usize) {
-        let stride = if self.taps == 1 { 1 } else { 2 };
-        let end = stride * (position + 1);
-        let cut = self.taps.saturating_sub(end);
-        let start = end.saturating_sub(self.taps);
+    /// The samples that position `k` covers, and the first of its taps that is not cut off. `taps`
+    /// is the axis' own, more than one, given by callers that know it at compile time.
+    #[inline(always)]
+    pub(crate) const fn support(&self, position: usize, taps: usize) -> (usize, usize, usize) {
+        let end = 2 * position + 2;
+        let (start, cut) = if end < taps {
+            (0, taps - end)
+        } else {
+            (end - taps, 0)
+        };
         let end = if end < self.length { end } else { self.length };
         (start, end, cut)
     }
@@ -117,19 +120,20 @@ pub struct Geometry {
 
 /// A coefficient's atom: a position and a filter on each axis of the stored weight.
 ///
-/// Each is `2k` for the low-pass filter at position `k` and `2k + 1` for the high-pass one; without
-/// a wavelet, twice the index. Eight bytes a coefficient are all that a layer keeps of its places.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
-#[repr(C)]
+/// Eight bytes a coefficient are all that a layer keeps of its places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Atom {
+    /// Twice the position of the row filter, plus one for the high-pass one; doubled once more, the
+    /// lowest bit saying that no other atom of the layer covers what this one covers.
     row: u32,
+    /// Twice the position of the column filter, plus one for the high-pass one.
     column: u32,
 }
 
 impl Atom {
     const fn new(row: (usize, bool), column: (usize, bool)) -> Self {
         Self {
-            row: (row.0 as u32) << 1 | row.1 as u32,
+            row: (row.0 as u32) << 2 | (row.1 as u32) << 1,
             column: (column.0 as u32) << 1 | column.1 as u32,
         }
     }
@@ -137,13 +141,22 @@ impl Atom {
     /// Position of the row filter, `k` of the row axis.
     #[must_use]
     pub const fn row(&self) -> usize {
-        (self.row >> 1) as usize
+        (self.row >> 2) as usize
     }
 
     /// Whether the row filter is the high-pass one.
     #[must_use]
     pub const fn row_is_high(&self) -> bool {
+        self.row & 2 == 2
+    }
+
+    /// Whether no other atom of the layer covers an entry that this one covers.
+    pub(crate) const fn is_alone(&self) -> bool {
         self.row & 1 == 1
+    }
+
+    pub(crate) const fn set_alone(&mut self) {
+        self.row |= 1;
     }
 
     /// Position of the column filter, `k` of the column axis.
@@ -161,7 +174,7 @@ impl Atom {
     /// The order in which the operator takes atoms: by row position, then by column position, then
     /// by filter.
     pub(crate) const fn key(&self) -> u64 {
-        let filters = (self.row & 1) << 1 | self.column & 1;
+        let filters = (self.row & 2) | self.column & 1;
         (self.row() as u64) << 33 | (self.column() as u64) << 2 | filters as u64
     }
 }

@@ -1,6 +1,6 @@
 //! Which vector instructions the machine has, and the one place where they are switched on.
 //!
-//! Kernels are written once, in plain Rust, as a [`Kernel`]; [`Isa::run`] compiles each for every
+//! Kernels are written once, in plain Rust, as a `Kernel`; `Isa::run` compiles each for every
 //! instruction set and enters the one asked for.
 
 /// An instruction set that the kernels are compiled for beside the portable one.

@@ -93,27 +93,62 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
         (self.rows, self.columns)
     }
 
-    /// `count` entries of a row from `column` on, as far as the matrix goes.
+    /// The element of an entry.
     #[inline(always)]
-    pub(crate) fn run(&mut self, row: usize, column: usize, count: usize) -> Run<'_, T> {
-        let start = row * self.row_stride + column * self.column_stride;
-        let reach = count.saturating_sub(1) * self.column_stride + 1;
-        Run {
-            entries: self.data.get_mut(start..start + reach).unwrap_or_default(),
-            stride: self.column_stride,
+    pub(crate) const fn element(&self, row: usize, column: usize) -> usize {
+        row * self.row_stride + column * self.column_stride
+    }
+
+    /// Elements from a row to the next.
+    #[inline(always)]
+    pub(crate) const fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    /// `W` entries of a row, the first of them at `element`, if they are neighbours in memory.
+    #[inline(always)]
+    pub(crate) fn neighbours<const W: usize>(&mut self, element: usize) -> Option<&mut [T; W]> {
+        self.data.get_mut(element..)?.first_chunk_mut()
+    }
+
+    /// Whether the entries of a row are neighbours in memory.
+    #[inline(always)]
+    pub(crate) const fn has_neighbours(&self) -> bool {
+        self.column_stride == 1
+    }
+
+    /// A copy of `W` entries of a row, the first of them at `element`, if the matrix has them.
+    pub(crate) fn get<const W: usize>(&self, element: usize) -> Option<[T; W]> {
+        let rest = self.data.get(element..)?;
+        let mut entries = [*rest.first()?; W];
+        for (i, entry) in entries.iter_mut().enumerate() {
+            *entry = *rest.get(i * self.column_stride)?;
+        }
+        Some(entries)
+    }
+
+    /// Puts what [`get`](Self::get) got back.
+    pub(crate) fn put<const W: usize>(&mut self, element: usize, entries: &[T; W]) {
+        let rest = self.data.get_mut(element..).unwrap_or_default();
+        let strided = rest.iter_mut().step_by(self.column_stride);
+        for (place, entry) in strided.zip(entries) {
+            *place = *entry;
         }
     }
 
-    /// Asks the memory for a part of a row that is about to be changed.
+    /// Asks the memory for a block that is about to be changed: the two ends of each row.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, row: usize, columns: Range<usize>) {
-        let line = 64 / size_of::<T>();
-        let start = row * self.row_stride + columns.start * self.column_stride;
-        let end = start + (columns.len() - 1) * self.column_stride;
-        for at in (start..end).step_by(line.max(self.column_stride)) {
-            isa::prefetch(self.data, at);
+    pub(crate) fn prefetch(&self, rows: Range<usize>, columns: Range<usize>) {
+        let mut element = self.element(rows.start, columns.start);
+        let last = (columns.len() - 1) * self.column_stride;
+        for _ in rows {
+            isa::prefetch(self.data, element);
+            // Two neighbours are nearly always in one line.
+            if last > 1 {
+                isa::prefetch(self.data, element + last);
+            }
+            element += self.row_stride;
         }
-        isa::prefetch(self.data, end);
     }
 
     /// Sets every entry.
@@ -123,61 +158,9 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
             return self.data.fill(value);
         }
         for row in 0..self.rows {
-            let mut run = self.run(row, 0, self.columns);
-            run.each(|entry| *entry = value);
+            for column in 0..self.columns {
+                self.put(self.element(row, column), &[value]);
+            }
         }
     }
-}
-
-/// Part of a row.
-pub(crate) struct Run<'a, T> {
-    entries: &'a mut [T],
-    stride: usize,
-}
-
-impl<T: Copy> Run<'_, T> {
-    /// Calls `change` with each entry and one of `others`.
-    #[inline(always)]
-    pub(crate) fn zip<O>(&mut self, others: &[O], mut change: impl FnMut(&mut T, &O)) {
-        if self.stride == 1 {
-            // A branch of its own, so that the common case is vectorised.
-            in_blocks(self.entries, others, change);
-        } else {
-            let entries = self.entries.iter_mut().step_by(self.stride);
-            entries.zip(others).for_each(|(e, o)| change(e, o));
-        }
-    }
-
-    /// Copies the entries out.
-    #[inline(always)]
-    pub(crate) fn copy_to(&mut self, copies: &mut [T]) {
-        if self.stride == 1 {
-            in_blocks(copies, self.entries, |copy, entry| *copy = *entry);
-        } else {
-            let entries = self.entries.iter().step_by(self.stride);
-            copies.iter_mut().zip(entries).for_each(|(c, e)| *c = *e);
-        }
-    }
-
-    fn each(&mut self, change: impl FnMut(&mut T)) {
-        let entries = self.entries.iter_mut().step_by(self.stride);
-        entries.for_each(change);
-    }
-}
-
-/// Pairs up two slices of one length, eight elements at a time as long as there are: filters are
-/// short, and a loop that the compiler vectorises for long slices spends its time in the remainder.
-#[inline(always)]
-pub(crate) fn in_blocks<A, B>(left: &mut [A], right: &[B], mut f: impl FnMut(&mut A, &B)) {
-    let (blocks, left) = left.as_chunks_mut::<8>();
-    let (other_blocks, right) = right.as_chunks::<8>();
-    for (block, other) in blocks.iter_mut().zip(other_blocks) {
-        block.iter_mut().zip(other).for_each(|(a, b)| f(a, b));
-    }
-    let (blocks, left) = left.as_chunks_mut::<2>();
-    let (other_blocks, right) = right.as_chunks::<2>();
-    for (block, other) in blocks.iter_mut().zip(other_blocks) {
-        block.iter_mut().zip(other).for_each(|(a, b)| f(a, b));
-    }
-    left.iter_mut().zip(right).for_each(|(a, b)| f(a, b));
 }

@@ -4,9 +4,9 @@ use crate::element::{Element, Real};
 use crate::error::Error;
 use crate::filter_bank::FilterBank;
 use crate::isa::Isa;
-use crate::matrix::{MatrixMut, Run};
+use crate::matrix::MatrixMut;
 use crate::spectrum::SparseSpectrum;
-use crate::sweep::{Sweep, Visitor};
+use crate::sweep::{Block, Sweep, Visitor};
 use core::ops::Range;
 
 /// The update of one layer, never formed: `S` sparse, `R` and `C` one-dimensional synthesis.
@@ -152,7 +152,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     /// # Errors
     /// [`Error::Shape`] unless `weight` has [`shape`](Self::shape).
     pub fn add<T: Element<Real = F>>(&self, weight: &mut MatrixMut<'_, T>) -> Result<(), Error> {
-        self.sweep(weight, |run, unscaled| run.zip(unscaled, self.plus()))
+        self.sweep(weight, Add(self.scaling))
     }
 
     /// `weight −= ΔW`, as PEFT unmerges: near what was there before [`add`](Self::add), but not
@@ -164,10 +164,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
         &self,
         weight: &mut MatrixMut<'_, T>,
     ) -> Result<(), Error> {
-        let minus = |entry: &mut T, &unscaled: &F| {
-            *entry = T::from_real(entry.to_real() - self.scaling * unscaled);
-        };
-        self.sweep(weight, |run, unscaled| run.zip(unscaled, minus))
+        self.sweep(weight, Add(F::zero() - self.scaling))
     }
 
     /// [`add`](Self::add) that keeps what it overwrites, in the first elements of `undo`.
@@ -178,15 +175,11 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     pub fn add_recording<T: Element<Real = F>>(
         &self,
         weight: &mut MatrixMut<'_, T>,
-        mut undo: &mut [T],
+        undo: &mut [T],
     ) -> Result<(), Error> {
         self.check_undo(undo.len())?;
-        self.sweep(weight, |run, unscaled| {
-            if let Some(records) = undo.split_off_mut(..unscaled.len()) {
-                run.copy_to(records);
-                run.zip(unscaled, self.plus());
-            }
-        })
+        let add = Add(self.scaling);
+        self.sweep(weight, Record { undo, add })
     }
 
     /// Puts back every byte that [`add_recording`](Self::add_recording) overwrote, whatever was done
@@ -197,39 +190,26 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     pub fn undo<T: Element<Real = F>>(
         &self,
         weight: &mut MatrixMut<'_, T>,
-        mut undo: &[T],
+        undo: &[T],
     ) -> Result<(), Error> {
         self.check_undo(undo.len())?;
-        self.sweep(weight, |run, unscaled| {
-            if let Some(records) = undo.split_off(..unscaled.len()) {
-                run.zip(records, |entry, record| *entry = *record);
-            }
-        })
+        self.sweep(weight, Undo(undo))
     }
 
-    /// Adds an entry of ΔW.
-    #[inline(always)]
-    fn plus<T: Element<Real = F>>(&self) -> impl FnMut(&mut T, &F) {
-        let scaling = self.scaling;
-        move |entry, &unscaled| *entry = T::from_real(entry.to_real() + scaling * unscaled)
-    }
-
-    /// Calls `change` with each run of the weight's entries and ΔW's, before the scaling.
-    #[inline(always)]
     fn sweep<T: Copy>(
         &self,
         weight: &mut MatrixMut<'_, T>,
-        change: impl FnMut(&mut Run<'_, T>, &[F]),
+        update: impl Update<T, F>,
     ) -> Result<(), Error> {
         self.check_shape(weight)?;
         self.isa.run(Sweep {
             spectrum: self.spectrum,
             bank: self.bank,
             rows: self.rows.clone(),
-            visitor: Update {
+            visitor: Target {
                 weight,
                 first_row: self.rows.start,
-                change,
+                update,
             },
         });
         Ok(())
@@ -258,24 +238,84 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     }
 }
 
-/// A weight under the sweep, of which the first row is `first_row` of the layer.
-struct Update<'w, 'm, T, C> {
-    weight: &'w mut MatrixMut<'m, T>,
-    first_row: usize,
-    change: C,
+/// What happens to some of the weight's entries under ΔW's, which still lack the scaling.
+trait Update<T, F> {
+    /// Changes the entries; to be marked `#[inline(always)]`.
+    fn update<const W: usize>(&mut self, entries: &mut [T; W], unscaled: &[F; W]);
 }
 
-impl<T: Copy, F, C: FnMut(&mut Run<'_, T>, &[F])> Visitor<F> for Update<'_, '_, T, C> {
+/// Adds ΔW times a scaling.
+#[derive(Clone, Copy)]
+struct Add<F>(F);
+
+impl<T: Element> Update<T, T::Real> for Add<T::Real> {
     #[inline(always)]
-    fn expect(&self, row: usize, columns: Range<usize>) {
-        self.weight.prefetch(row - self.first_row, columns);
+    fn update<const W: usize>(&mut self, entries: &mut [T; W], unscaled: &[T::Real; W]) {
+        for (entry, &unscaled) in entries.iter_mut().zip(unscaled) {
+            *entry = T::from_real(entry.to_real() + self.0 * unscaled);
+        }
+    }
+}
+
+/// Keeps what is overwritten at the front of what is left of `undo`.
+struct Record<'u, T: Element> {
+    undo: &'u mut [T],
+    add: Add<T::Real>,
+}
+
+impl<T: Element> Update<T, T::Real> for Record<'_, T> {
+    #[inline(always)]
+    fn update<const W: usize>(&mut self, entries: &mut [T; W], unscaled: &[T::Real; W]) {
+        if let Some((record, rest)) = core::mem::take(&mut self.undo).split_first_chunk_mut() {
+            *record = *entries;
+            self.undo = rest;
+            self.add.update(entries, unscaled);
+        }
+    }
+}
+
+/// Puts back what was recorded.
+struct Undo<'u, T>(&'u [T]);
+
+impl<T: Element> Update<T, T::Real> for Undo<'_, T> {
+    #[inline(always)]
+    fn update<const W: usize>(&mut self, entries: &mut [T; W], _: &[T::Real; W]) {
+        if let Some((record, rest)) = self.0.split_first_chunk() {
+            *entries = *record;
+            self.0 = rest;
+        }
+    }
+}
+
+/// A weight under the sweep, of which the first row is `first_row` of the layer.
+struct Target<'w, 'm, T, U> {
+    weight: &'w mut MatrixMut<'m, T>,
+    first_row: usize,
+    update: U,
+}
+
+impl<T: Copy, F: Real, U: Update<T, F>> Visitor<F> for Target<'_, '_, T, U> {
+    #[inline(always)]
+    fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
+        let rows = rows.start - self.first_row..rows.end - self.first_row;
+        self.weight.prefetch(rows, columns);
     }
 
     #[inline(always)]
-    fn visit(&mut self, row: usize, column: usize, unscaled: &[F]) {
-        let mut run = self
-            .weight
-            .run(row - self.first_row, column, unscaled.len());
-        (self.change)(&mut run, unscaled);
+    fn visit<const W: usize>(&mut self, row: usize, column: usize, block: Block<'_, F, W>) {
+        let mut element = self.weight.element(row - self.first_row, column);
+        // The common case in place, so that it is vectorised.
+        let neighbours = self.weight.has_neighbours();
+        for unscaled in block {
+            if neighbours {
+                if let Some(entries) = self.weight.neighbours(element) {
+                    self.update.update(entries, &unscaled);
+                }
+            } else if let Some(mut entries) = self.weight.get(element) {
+                self.update.update(&mut entries, &unscaled);
+                self.weight.put(element, &entries);
+            }
+            element += self.weight.row_stride();
+        }
     }
 }

@@ -86,7 +86,7 @@ pub fn randperm(
 /// Writes where an `rows × columns` layer has its trained coefficients, in PEFT's order.
 ///
 /// Entry `k` belongs to coefficient `k` of the saved spectrum. The scratch and the errors are those
-/// of [`randperm`] with `total = rows · columns`; both sides are below 2³¹.
+/// of [`randperm`] with `total = rows · columns`; both sides are below 2³⁰.
 ///
 /// ```
 /// use waveft_core::sampling::{Location, locations, scratch_len};
@@ -107,7 +107,7 @@ pub fn locations(
         if length == 0 {
             return Err(Error::EmptyAxis);
         }
-        if length >= 1 << 31 {
+        if length >= 1 << 30 {
             return Err(Error::AxisTooLong { length, taps: 0 });
         }
     }

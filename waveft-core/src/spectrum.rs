@@ -6,6 +6,7 @@
 //! brings them, or their gradients, back.
 
 use crate::error::Error;
+use crate::filter_bank::MAX_TAPS;
 use crate::geometry::{Atom, Geometry};
 use crate::sampling::Location;
 
@@ -48,7 +49,40 @@ pub fn sort_atoms(
     for (entry, &index) in atoms.iter_mut().zip(&*order) {
         *entry = atom(index);
     }
+    mark_alone(atoms, geometry.taps());
     Ok(())
+}
+
+/// Marks the atoms whose entries no other atom covers: in a sparse spectrum nearly all of them, and
+/// they need no summing.
+///
+/// Two atoms meet if their positions are less than `L / 2` apart on both axes. The atoms of one row
+/// position are sorted by column, so for every distance in rows a pointer runs along that finds the
+/// first one near enough: `O(n · L)` in all.
+fn mark_alone(atoms: &mut [Atom], taps: usize) {
+    let reach = taps.div_ceil(2);
+    // Entry `i` for the row position `i + 1 − reach` below.
+    let mut near = [0; MAX_TAPS + 1];
+    for at in 0..atoms.len() {
+        let atom = atoms[at];
+        let first_column = (atom.column() + 1).saturating_sub(reach);
+        let meets = |(index, pointer): (usize, &mut usize)| {
+            let Some(row) = (atom.row() + index + 1).checked_sub(reach) else {
+                return false;
+            };
+            let before = |a: &Atom| (a.row(), a.column()) < (row, first_column);
+            while atoms.get(*pointer).is_some_and(before) {
+                *pointer += 1;
+            }
+            // Not the atom itself, but the next one in its row.
+            let other = *pointer + usize::from(*pointer == at);
+            let meets = |a: &Atom| a.row() == row && a.column() < atom.column() + reach;
+            atoms.get(other).is_some_and(meets)
+        };
+        if !near[..2 * reach - 1].iter_mut().enumerate().any(meets) {
+            atoms[at].set_alone();
+        }
+    }
 }
 
 /// Brings coefficients from sampling order into the atoms' order: `sorted[k] = drawn[order[k]]`.
