@@ -1,9 +1,13 @@
 //! WaveFT on a whole machine.
 
+pub mod checkpoint;
 pub mod config;
 pub mod error;
+pub mod in_place;
+mod journal;
 pub mod name_map;
 pub mod normal;
+pub mod rewrite;
 pub mod target_modules;
 
 pub use error::{Error, Result};

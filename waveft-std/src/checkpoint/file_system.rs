@@ -1,0 +1,86 @@
+//! What the standard library leaves to its caller: locks, which file is which, and bringing names to disk.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Holds `file` for reading until it is closed; an error when a merge in place is changing it.
+pub(crate) fn lock_shared(file: &File, path: &Path) -> Result<()> {
+    refuse_if_held(file.try_lock_shared(), path)
+}
+
+/// Holds `file` alone until it is closed; an error when another run has it.
+pub(crate) fn lock_exclusive(file: &File, path: &Path) -> Result<()> {
+    refuse_if_held(file.try_lock(), path)
+}
+
+fn refuse_if_held(lock: Result<(), TryLockError>, path: &Path) -> Result<()> {
+    match lock {
+        Err(TryLockError::WouldBlock) => Err(Error::Busy {
+            path: path.to_owned(),
+        }),
+        // Some file systems have no locks; work on them goes on without.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// The folder that a path's last part is in.
+pub(crate) fn parent_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Brings the names in a folder to disk.
+#[cfg(unix)]
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    match File::open(path)?.sync_all() {
+        // Some file systems have nothing to sync for a folder, and say so.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
+/// Brings the names in a folder to disk: nothing to do where folders cannot be opened.
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether the open file is the one at `path`.
+#[cfg(unix)]
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => is_same(&open, &named),
+        _ => false,
+    }
+}
+
+/// Whether the open file is the one at `path`, as far as that can be told here.
+#[cfg(not(unix))]
+pub(crate) fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// Whether both are of one file.
+#[cfg(unix)]
+pub(crate) fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Whether both are of one file: unknown here.
+#[cfg(not(unix))]
+pub(crate) fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    false
+}

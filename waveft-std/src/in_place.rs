@@ -1,0 +1,603 @@
+//! Changing a checkpoint's own files, so that the change can be undone to the byte.
+//!
+//! Before the first byte is changed, a journal with all old and new bytes is complete on disk: `FILE.waveft-journal` beside a
+//! single file, `model.waveft-journal` in a folder. So at any moment one of these holds, whatever happens to the process or the
+//! machine:
+//!
+//! - there is no journal, and the base is untouched;
+//! - there is a pending journal, and the merge can be [finished](finish) or [rolled back](roll_back);
+//! - there is an applied journal, the merge is complete, and it can be [rolled back](roll_back).
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::checkpoint::file_system::{is_at, lock_exclusive, parent_of, sync_folder};
+use crate::checkpoint::positioned::{read_exact_at, write_all_at};
+use crate::checkpoint::{
+    BAND_BYTES, Band, BandBuffer, Change, Checkpoint, Edits, Header, Progress, Resolved, RowEditor,
+    TensorKey, stays_inside,
+};
+use crate::error::{Error, Result};
+use crate::journal::{
+    Differences, JOURNAL_SUFFIX, JournalFile, JournalReader, JournalWriter, Run, WriteAt, mark,
+};
+pub use crate::journal::{JournalInfo, JournalState};
+use crate::rewrite::partial::Partial;
+
+/// Changes the base itself, and keeps a journal from which [`roll_back`] restores it to the byte.
+///
+/// `base` must be the only open checkpoint of these files: it is closed before they change, and an exclusive lock on them keeps
+/// others from opening them until the end. `description` says what is merged, for [`status`] to show. Takes two bands of about
+/// 1 MiB (at least a row) and what changes in them for each of rayon's threads; the journal takes the disk space of twice the
+/// bytes that change.
+///
+/// # Errors
+/// When the edits do not fit the base, rename a tensor or add one (which takes a new file: see
+/// [`rewrite::write_to`](crate::rewrite::write_to)); when a journal is there already; when the files cannot be written, or are
+/// in use elsewhere; whatever an editor refuses. In all these cases the base is untouched. When writing to the base itself
+/// fails, the journal stays, pending.
+pub fn apply(
+    base: Checkpoint,
+    edits: &Edits<'_>,
+    description: &Value,
+    progress: &dyn Progress,
+) -> Result<()> {
+    apply_through(base, edits, description, progress, &mut write_all_at)
+}
+
+/// Completes a merge in place that was interrupted; nothing to do when it is complete already.
+///
+/// # Errors
+/// When there is no journal or a damaged one, when the base was changed by something else since, or is in use: in these cases
+/// nothing is written. When writing fails, the journal stays, pending.
+pub fn finish(path: impl AsRef<Path>, progress: &dyn Progress) -> Result<()> {
+    finish_through(path.as_ref(), progress, &mut write_all_at)
+}
+
+/// Undoes a merge in place, complete or interrupted: restores every byte and removes the journal.
+///
+/// # Errors
+/// As for [`finish`].
+pub fn roll_back(path: impl AsRef<Path>, progress: &dyn Progress) -> Result<()> {
+    roll_back_through(path.as_ref(), progress, &mut write_all_at)
+}
+
+/// What a merge in place left in its journal, or `None` when there is none. `path` is the checkpoint's.
+///
+/// Only the journal's beginning is read and checked.
+///
+/// # Errors
+/// When there is no checkpoint at `path`, or the journal cannot be read or is damaged.
+pub fn status(path: impl AsRef<Path>) -> Result<Option<JournalInfo>> {
+    let location = Location::of(path.as_ref())?;
+    Ok(JournalReader::open(&location.journal)?.map(|journal| journal.info().clone()))
+}
+
+/// Refuses a base that an interrupted merge in place left half changed.
+pub(crate) fn refuse_unfinished(base: &Checkpoint) -> Result<()> {
+    match journals_of(base)?
+        .into_iter()
+        .find(|found| found.state == JournalState::Pending)
+    {
+        Some(found) => Err(refused(found)),
+        None => Ok(()),
+    }
+}
+
+fn refused(found: JournalInfo) -> Error {
+    let reason = match found.state {
+        JournalState::Pending => {
+            "expected no interrupted merge in place, found one: finish it or roll it back first"
+        }
+        JournalState::Applied => {
+            "expected no merge in place yet, found one: unmerge it first, or write to an output"
+        }
+    };
+    Error::Journal {
+        path: found.path,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Where a checkpoint's files and its journal are.
+struct Location {
+    /// The folder that names in the journal count from.
+    folder: PathBuf,
+    journal: PathBuf,
+}
+
+impl Location {
+    /// Links are followed, so that a file has one journal whatever path leads to it.
+    fn of(path: &Path) -> Result<Self> {
+        let real = fs::canonicalize(path).map_err(Error::io(path))?;
+        if real.is_dir() {
+            let journal = real.join(format!("model{JOURNAL_SUFFIX}"));
+            return Ok(Self {
+                folder: real,
+                journal,
+            });
+        }
+        Ok(Self {
+            folder: parent_of(&real),
+            journal: journal_of_file(&real),
+        })
+    }
+}
+
+fn journal_of_file(real: &Path) -> PathBuf {
+    let mut name = real.file_name().map(OsString::from).unwrap_or_default();
+    name.push(JOURNAL_SUFFIX);
+    real.with_file_name(name)
+}
+
+/// The journals that concern a checkpoint: its own, those of its single files, and its folder's when that names it.
+fn journals_of(base: &Checkpoint) -> Result<Vec<JournalInfo>> {
+    let location = Location::of(base.path())?;
+    let of_folder = location.folder.join(format!("model{JOURNAL_SUFFIX}"));
+    let mut paths = vec![of_folder.clone()];
+    for file in base.files() {
+        let real = fs::canonicalize(file.path()).map_err(Error::io(file.path()))?;
+        paths.push(journal_of_file(&real));
+    }
+    let mut found = Vec::new();
+    for path in paths {
+        let Some(journal) = JournalReader::open(&path)? else {
+            continue;
+        };
+        let info = journal.info();
+        let names_it = info
+            .files
+            .iter()
+            .any(|named| base.files().iter().any(|file| file.name() == named.name));
+        if path != of_folder || base.is_folder() || names_it {
+            found.push(info.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// The base's files, open for writing and locked.
+struct LockedBase {
+    files: Vec<LockedFile>,
+}
+
+struct LockedFile {
+    path: PathBuf,
+    file: File,
+    identity: JournalFile,
+}
+
+impl LockedBase {
+    /// Takes the files over from an open checkpoint, whose maps stay usable until the first write.
+    fn take(base: &Checkpoint) -> Result<Self> {
+        let mut files = Vec::with_capacity(base.files().len());
+        for mapped in base.files() {
+            let path = mapped.path();
+            let file = open_to_write(path)?;
+            // Where there are no locks there is none to give back.
+            let _ = mapped.file().unlock();
+            lock_exclusive(&file, path)?;
+            if !is_at(mapped.file(), path) {
+                return Err(Error::file(
+                    path,
+                    "the file that was opened",
+                    "another in its place",
+                ));
+            }
+            files.push(LockedFile::identify(
+                file,
+                path.to_owned(),
+                mapped.name().to_owned(),
+            )?);
+        }
+        Ok(Self { files })
+    }
+
+    /// Opens the files that a journal belongs to, which must be as it says.
+    fn of_journal(location: &Location, info: &JournalInfo) -> Result<Self> {
+        let mut files = Vec::with_capacity(info.files.len());
+        for expected in &info.files {
+            if !stays_inside(&expected.name) {
+                let reason = format!("expected a file of the base, found {:?}", expected.name);
+                return Err(Error::Journal {
+                    path: info.path.clone(),
+                    reason,
+                });
+            }
+            let path = location.folder.join(&expected.name);
+            let file = open_to_write(&path)?;
+            lock_exclusive(&file, &path)?;
+            let locked = LockedFile::identify(file, path, expected.name.clone())?;
+            if locked.identity != *expected {
+                let expected = format!(
+                    "the {} bytes and the header that were merged into",
+                    expected.length
+                );
+                let found = format!(
+                    "{} bytes or another header: the base was changed since",
+                    locked.identity.length
+                );
+                return Err(Error::file(locked.path, expected, found));
+            }
+            files.push(locked);
+        }
+        Ok(Self { files })
+    }
+
+    fn identities(&self) -> Vec<JournalFile> {
+        self.files
+            .iter()
+            .map(|file| file.identity.clone())
+            .collect()
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.files
+            .iter()
+            .try_for_each(|file| file.file.sync_all().map_err(Error::io(&file.path)))
+    }
+}
+
+fn open_to_write(path: &Path) -> Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(Error::io(path))
+}
+
+impl LockedFile {
+    fn identify(file: File, path: PathBuf, name: String) -> Result<Self> {
+        let length = file.metadata().map_err(Error::io(&path))?.len();
+        let header_hash = xxh3_64(&read_beginning(&file, &path, length)?);
+        Ok(Self {
+            path,
+            file,
+            identity: JournalFile {
+                name,
+                length,
+                header_hash,
+            },
+        })
+    }
+
+    /// An error about the bytes at `offset`, which are not what they should be.
+    fn changed_since(&self, offset: u64) -> Error {
+        let expected = format!("the bytes from before or after the merge at offset {offset}");
+        let found = "others: the base was changed since";
+        let tensor = read_beginning(&self.file, &self.path, self.identity.length)
+            .ok()
+            .and_then(|beginning| Header::parse_beginning(&beginning, self.identity.length).ok())
+            .and_then(|header| {
+                let mut tensors = header.tensors().iter();
+                tensors
+                    .find(|tensor| tensor.place.contains(&offset))
+                    .map(|tensor| tensor.name.clone())
+            });
+        match tensor {
+            Some(tensor) => Error::tensor(&self.path, tensor, expected, found),
+            None => Error::file(&self.path, expected, found),
+        }
+    }
+}
+
+/// A file's size field and header.
+fn read_beginning(file: &File, path: &Path, length: u64) -> Result<Vec<u8>> {
+    let mut size = [0; 8];
+    read_exact_at(file, &mut size, 0).map_err(Error::io(path))?;
+    let data_start = u64::from_le_bytes(size).checked_add(8);
+    let Some(data_start) = data_start.filter(|&start| start <= length) else {
+        return Err(Error::file(
+            path,
+            "a header inside the file",
+            "a longer one",
+        ));
+    };
+    let mut beginning = vec![0; data_start as usize];
+    read_exact_at(file, &mut beginning, 0).map_err(Error::io(path))?;
+    Ok(beginning)
+}
+
+/// Some bytes of the base, and what is done to them.
+struct Piece<'e> {
+    file: usize,
+    offset: u64,
+    length: u64,
+    work: Work<'e>,
+}
+
+enum Work<'e> {
+    Replace(&'e [u8]),
+    Edit(Band, &'e [Box<dyn RowEditor + 'e>]),
+}
+
+/// What is edited, in the order of the files and of the places in them.
+fn pieces<'e>(base: &Checkpoint, resolved: &Resolved<'e>) -> Vec<Piece<'e>> {
+    let mut pieces = Vec::new();
+    for (file, opened) in base.files().iter().enumerate() {
+        for (tensor, entry) in opened.header().tensors().iter().enumerate() {
+            let start = entry.place.start;
+            match resolved.change(TensorKey { file, tensor }) {
+                None => {}
+                Some(Change::Replace(bytes)) => {
+                    let mut offset = start;
+                    for bytes in bytes.chunks(BAND_BYTES as usize) {
+                        let length = bytes.len() as u64;
+                        pieces.push(Piece {
+                            file,
+                            offset,
+                            length,
+                            work: Work::Replace(bytes),
+                        });
+                        offset += length;
+                    }
+                }
+                Some(Change::Edit(rows, editors)) => {
+                    pieces.extend(rows.bands().map(|band| Piece {
+                        file,
+                        offset: start + band.offset(),
+                        length: band.length(),
+                        work: Work::Edit(band, editors),
+                    }))
+                }
+            }
+        }
+    }
+    pieces
+}
+
+impl Piece<'_> {
+    /// What this changes in its file; `old` and `new` are room for the bytes as they are and as they become.
+    fn differences(
+        &self,
+        base: &LockedBase,
+        old: &mut BandBuffer,
+        new: &mut BandBuffer,
+    ) -> Result<Differences> {
+        let LockedFile { file, path, .. } = &base.files[self.file];
+        let old = old.bytes(self.length);
+        read_exact_at(file, old, self.offset).map_err(Error::io(path))?;
+        let new = match &self.work {
+            Work::Replace(bytes) => bytes,
+            Work::Edit(band, editors) => {
+                let new = new.bytes(self.length);
+                new.copy_from_slice(old);
+                band.edit(editors, new)?;
+                &*new
+            }
+        };
+        Ok(Differences::between(
+            old,
+            new,
+            self.file as u32,
+            self.offset,
+        ))
+    }
+}
+
+fn apply_through(
+    base: Checkpoint,
+    edits: &Edits<'_>,
+    description: &Value,
+    progress: &dyn Progress,
+    write: WriteAt<'_>,
+) -> Result<()> {
+    let changed_names = edits.changed_names();
+    if !changed_names.is_empty() {
+        let expected =
+            "only tensors that keep their names in place (use --output to write a new checkpoint)";
+        let found = format!("renamed or added ones: {}", changed_names.join(", "));
+        return Err(Error::file(base.path(), expected, found));
+    }
+    let resolved = edits.resolve(&base)?;
+    let location = Location::of(base.path())?;
+    let locked = LockedBase::take(&base)?;
+    if let Some(found) = journals_of(&base)?.pop() {
+        return Err(refused(found));
+    }
+    let pieces = pieces(&base, &resolved);
+    let edited = pieces.iter().map(|piece| piece.length).sum::<u64>();
+    // Half of the work is the journal, the other half the base itself.
+    progress.start(2 * edited);
+    write_journal(&location, &locked, &pieces, description, progress)?;
+    // Closes the maps: the files change from here on.
+    drop(base);
+
+    let journal = open_journal(&location)?;
+    let length = fs::metadata(&location.journal)
+        .map_err(Error::io(&location.journal))?
+        .len();
+    let mut told = 0;
+    replay(
+        journal,
+        &locked,
+        Direction::Forward,
+        write,
+        &mut |position| {
+            let done = (u128::from(edited) * u128::from(position) / u128::from(length)) as u64;
+            progress.advance(done - told);
+            told = done;
+        },
+    )?;
+    progress.advance(edited - told);
+    mark(&location.journal, JournalState::Applied, write)
+}
+
+/// Writes the complete journal to disk.
+fn write_journal(
+    location: &Location,
+    base: &LockedBase,
+    pieces: &[Piece<'_>],
+    description: &Value,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let at_journal = || Error::io(&location.journal);
+    let partial = Partial::file(&location.journal)?;
+    let handle = partial.reopen().map_err(at_journal())?;
+    if let Some(first) = base.files.first() {
+        let metadata = first.file.metadata().map_err(Error::io(&first.path))?;
+        handle
+            .set_permissions(metadata.permissions())
+            .map_err(at_journal())?;
+    }
+    let mut journal = JournalWriter::new(BufWriter::new(&handle), &base.identities(), description)
+        .map_err(at_journal())?;
+    // As many at once as there are threads, so that memory does not grow with the work; written in order.
+    for batch in pieces.chunks(rayon::current_num_threads()) {
+        let buffers = <(BandBuffer, BandBuffer)>::default;
+        let differences = batch
+            .par_iter()
+            .map_init(buffers, |(old, new), piece| {
+                piece.differences(base, old, new)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for (differences, piece) in differences.iter().zip(batch) {
+            journal.write(differences).map_err(at_journal())?;
+            progress.advance(piece.length);
+        }
+    }
+    journal
+        .finish()
+        .and_then(|()| handle.sync_all())
+        .map_err(at_journal())?;
+    partial.appear()
+}
+
+fn finish_through(path: &Path, progress: &dyn Progress, write: WriteAt<'_>) -> Result<()> {
+    let location = Location::of(path)?;
+    let (info, base) = open_merged(&location)?;
+    if info.state == JournalState::Applied {
+        return Ok(());
+    }
+    verify_and_replay(&location, &base, Direction::Forward, progress, write)?;
+    mark(&location.journal, JournalState::Applied, write)
+}
+
+fn roll_back_through(path: &Path, progress: &dyn Progress, write: WriteAt<'_>) -> Result<()> {
+    let location = Location::of(path)?;
+    let (_, base) = open_merged(&location)?;
+    verify_and_replay(&location, &base, Direction::Back, progress, write)?;
+    fs::remove_file(&location.journal).map_err(Error::io(&location.journal))?;
+    sync_folder(&location.folder).map_err(Error::io(&location.folder))
+}
+
+fn open_journal(location: &Location) -> Result<JournalReader> {
+    JournalReader::open(&location.journal)?.ok_or_else(|| Error::Journal {
+        path: location.journal.clone(),
+        reason: "expected the journal of a merge in place, found none".to_owned(),
+    })
+}
+
+/// The journal's beginning, read while the base that it belongs to is locked.
+fn open_merged(location: &Location) -> Result<(JournalInfo, LockedBase)> {
+    let before = open_journal(location)?.info().clone();
+    let base = LockedBase::of_journal(location, &before)?;
+    // Another run may have been at work until the lock.
+    let info = open_journal(location)?.info().clone();
+    if info.files != before.files {
+        return Err(Error::Busy {
+            path: location.journal.clone(),
+        });
+    }
+    Ok((info, base))
+}
+
+/// Which of a journal's bytes are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    /// The new ones.
+    Forward,
+    /// The old ones.
+    Back,
+}
+
+/// Reads the journal to its end against the base, and only then writes.
+fn verify_and_replay(
+    location: &Location,
+    base: &LockedBase,
+    direction: Direction,
+    progress: &dyn Progress,
+    write: WriteAt<'_>,
+) -> Result<()> {
+    let length = fs::metadata(&location.journal)
+        .map_err(Error::io(&location.journal))?
+        .len();
+    progress.start(2 * length);
+    let mut told = 0;
+    let mut tell = |position: u64| {
+        progress.advance(position - told);
+        told = position;
+    };
+    let journal = open_journal(location)?;
+    let state = journal.info().state;
+    verify(journal, base, &mut tell)?;
+    if state == JournalState::Applied {
+        // From here on the base is neither as before nor as after.
+        mark(&location.journal, JournalState::Pending, write)?;
+    }
+    let mut tell = |position: u64| tell(length + position);
+    replay(open_journal(location)?, base, direction, write, &mut tell)
+}
+
+/// Checks the whole journal, and that the base holds the old or the new bytes wherever it has any.
+fn verify(mut journal: JournalReader, base: &LockedBase, tell: &mut dyn FnMut(u64)) -> Result<()> {
+    let state = journal.info().state;
+    let mut buffer = BandBuffer::default();
+    while let Some(runs) = journal.next_runs()? {
+        for run in runs {
+            // The journal was read against these files' number and lengths.
+            let file = &base.files[run.file];
+            let current = buffer.bytes(run.new.len() as u64);
+            read_exact_at(&file.file, current, run.offset).map_err(Error::io(&file.path))?;
+            if !is_explained(current, &run, state) {
+                return Err(file.changed_since(run.offset));
+            }
+        }
+        tell(journal.position());
+    }
+    tell(journal.position());
+    Ok(())
+}
+
+/// Whether the merge alone can have led to these bytes.
+fn is_explained(current: &[u8], run: &Run<'_>, state: JournalState) -> bool {
+    let torn = || {
+        // A write that was cut short leaves some of the new bytes and some of the old.
+        current
+            .iter()
+            .zip(run.old)
+            .zip(run.new)
+            .all(|((byte, old), new)| byte == old || byte == new)
+    };
+    current == run.new || current == run.old || (state == JournalState::Pending && torn())
+}
+
+/// Writes a journal's bytes to the base and brings them to disk.
+fn replay(
+    mut journal: JournalReader,
+    base: &LockedBase,
+    direction: Direction,
+    write: WriteAt<'_>,
+    tell: &mut dyn FnMut(u64),
+) -> Result<()> {
+    while let Some(runs) = journal.next_runs()? {
+        for run in runs {
+            let LockedFile { file, path, .. } = &base.files[run.file];
+            let bytes = if direction == Direction::Forward {
+                run.new
+            } else {
+                run.old
+            };
+            write(file, bytes, run.offset).map_err(Error::io(path))?;
+        }
+        tell(journal.position());
+    }
+    tell(journal.position());
+    base.sync()
+}
