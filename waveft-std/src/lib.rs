@@ -1,5 +1,6 @@
 //! WaveFT on a whole machine.
 
+pub mod adapter;
 pub mod checkpoint;
 pub mod config;
 pub mod error;
