@@ -601,3 +601,171 @@ fn replay(
     tell(journal.position());
     base.sync()
 }
+
+#[cfg(test)]
+mod tests {
+    //! What is left when the work stops after any write, and that it can be finished and undone from there.
+
+    use std::io;
+    use std::ops::Range;
+
+    use safetensors::tensor::{Dtype, TensorView};
+
+    use super::*;
+
+    /// A folder with two shards, its files' contents, and edits of both.
+    fn two_shards() -> (tempfile::TempDir, Vec<Vec<u8>>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut weight_map = serde_json::Map::new();
+        for (name, columns) in [("one", 40), ("two", 25)] {
+            let bytes: Vec<u8> = (0..3 * columns * 4).map(|n| (n * 7) as u8).collect();
+            let view = TensorView::new(Dtype::F32, vec![3, columns], &bytes).unwrap();
+            safetensors::serialize_to_file([(name, view)], None, &folder.path().join(name))
+                .unwrap();
+            weight_map.insert(name.to_owned(), name.into());
+        }
+        let index = serde_json::json!({ "weight_map": weight_map }).to_string();
+        fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+        let before = contents(folder.path());
+        (folder, before)
+    }
+
+    fn contents(folder: &Path) -> Vec<Vec<u8>> {
+        ["one", "two"]
+            .map(|name| fs::read(folder.join(name)).unwrap())
+            .to_vec()
+    }
+
+    /// Changes three places of each tensor, far enough apart to be runs of their own.
+    fn edits() -> Edits<'static> {
+        let mut edits = Edits::new();
+        for name in ["one", "two"] {
+            edits.edit(name, |_: Range<usize>, band: &mut [u8]| -> Result<()> {
+                for start in [0, 100, 200] {
+                    band[start..start + 24]
+                        .iter_mut()
+                        .for_each(|byte| *byte = !*byte);
+                }
+                Ok(())
+            });
+        }
+        edits
+    }
+
+    /// Writes as usual until `left` writes are done; then writes `torn` bytes of the next and fails, and after it always.
+    fn failing(mut left: usize, torn: usize) -> impl FnMut(&File, &[u8], u64) -> io::Result<()> {
+        move |file, bytes, offset| {
+            if left > 0 {
+                left -= 1;
+                return write_all_at(file, bytes, offset);
+            }
+            write_all_at(file, &bytes[..torn.min(bytes.len() - 1)], offset)?;
+            Err(io::Error::other("stopped"))
+        }
+    }
+
+    fn merge(folder: &Path, write: WriteAt<'_>) -> Result<()> {
+        apply_through(
+            Checkpoint::open(folder).unwrap(),
+            &edits(),
+            &Value::Null,
+            &(),
+            write,
+        )
+    }
+
+    /// How many writes a merge takes: six runs and the mark.
+    const WRITES: usize = 7;
+
+    /// Stops a merge after `writes` writes and `torn` bytes, and checks that it is then pending.
+    fn interrupted(writes: usize, torn: usize) -> (tempfile::TempDir, Vec<Vec<u8>>) {
+        let (folder, before) = two_shards();
+        let result = merge(folder.path(), &mut failing(writes, torn));
+        assert_eq!(result.is_ok(), writes >= WRITES);
+        let state = status(folder.path()).unwrap().unwrap().state;
+        assert_eq!(state == JournalState::Applied, writes >= WRITES);
+        (folder, before)
+    }
+
+    fn merged() -> Vec<Vec<u8>> {
+        let (folder, before) = two_shards();
+        merge(folder.path(), &mut write_all_at).unwrap();
+        assert_ne!(contents(folder.path()), before);
+        contents(folder.path())
+    }
+
+    #[test]
+    fn a_merge_that_stops_anywhere_is_finished_or_rolled_back() {
+        let merged = merged();
+        for writes in 0..=WRITES {
+            for torn in [0, 1, 11] {
+                let (folder, _) = interrupted(writes, torn);
+                finish(folder.path(), &()).unwrap();
+                assert_eq!(contents(folder.path()), merged);
+                assert_eq!(
+                    status(folder.path()).unwrap().unwrap().state,
+                    JournalState::Applied
+                );
+
+                let (folder, before) = interrupted(writes, torn);
+                roll_back(folder.path(), &()).unwrap();
+                assert_eq!(contents(folder.path()), before);
+                assert!(status(folder.path()).unwrap().is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn finishing_and_rolling_back_can_stop_anywhere_too() {
+        let merged = merged();
+        for first in 0..=WRITES {
+            for second in 0..WRITES {
+                for forward in [false, true] {
+                    let (folder, before) = interrupted(first, 5);
+                    // The state between is whatever it is; only that it can be left matters.
+                    let mut write = failing(second, 7);
+                    let _ = finish_through(folder.path(), &(), &mut write);
+                    let mut write = failing(second, 7);
+                    if roll_back_through(folder.path(), &(), &mut write).is_ok() {
+                        assert_eq!(contents(folder.path()), before);
+                        continue;
+                    }
+                    if forward {
+                        finish(folder.path(), &()).unwrap();
+                        assert_eq!(contents(folder.path()), merged);
+                    }
+                    roll_back(folder.path(), &()).unwrap();
+                    assert_eq!(contents(folder.path()), before);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupted_rollback_is_pending() {
+        let (folder, _) = two_shards();
+        merge(folder.path(), &mut write_all_at).unwrap();
+        // The first write is the mark, the second a run.
+        assert!(roll_back_through(folder.path(), &(), &mut failing(2, 3)).is_err());
+        assert_eq!(
+            status(folder.path()).unwrap().unwrap().state,
+            JournalState::Pending
+        );
+    }
+
+    #[test]
+    fn nothing_is_written_before_the_journal_is_there() {
+        let (folder, before) = two_shards();
+        let journal = folder
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join("model.waveft-journal");
+        let mut write = |_: &File, _: &[u8], _: u64| {
+            assert!(journal.exists());
+            Err(io::Error::other("stopped"))
+        };
+        assert!(merge(folder.path(), &mut write).is_err());
+        assert_eq!(contents(folder.path()), before);
+    }
+}

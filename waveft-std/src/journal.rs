@@ -501,3 +501,119 @@ fn damaged(path: &Path, reason: impl Into<String>) -> Error {
         reason: reason.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A journal with these blocks' bytes as they are; one file of 1000 bytes.
+    fn journal(blocks: &[&[u8]]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let base = JournalFile {
+            name: "base".to_owned(),
+            length: 1000,
+            header_hash: 0,
+        };
+        let mut writer = JournalWriter::new(file.as_file(), &[base], &Value::Null).unwrap();
+        for &block in blocks {
+            writer.write_block(RUNS, block).unwrap();
+        }
+        writer.finish().unwrap();
+        file
+    }
+
+    fn run(file: u32, offset: u64, length: u32) -> Vec<u8> {
+        let mut bytes = [
+            &file.to_le_bytes()[..],
+            &length.to_le_bytes(),
+            &offset.to_le_bytes(),
+        ]
+        .concat();
+        bytes.resize(bytes.len() + 2 * length as usize, 1);
+        bytes
+    }
+
+    /// Checksums are right in all of these, so only the runs themselves can be refused.
+    #[test]
+    fn runs_that_make_no_sense_are_refused() {
+        let refuse = |blocks: &[&[u8]], message: &str| {
+            let file = journal(blocks);
+            let mut reader = JournalReader::open(file.path()).unwrap().unwrap();
+            let error = loop {
+                match reader.next_runs() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("accepted, not refused with {message}"),
+                    Err(error) => break error.to_string(),
+                }
+            };
+            assert!(error.contains(message), "{error}");
+        };
+        refuse(&[&run(0, 990, 11)], "inside their files");
+        refuse(&[&run(1, 0, 1)], "inside their files");
+        refuse(&[&run(0, u64::MAX, 2)], "inside their files");
+        refuse(&[&run(0, 10, 2), &run(0, 11, 2)], "in order");
+        refuse(&[&[run(0, 10, 2), run(0, 0, 2)].concat()], "in order");
+        refuse(&[&run(0, 10, 2)[..19]], "a part of one");
+        refuse(&[&run(0, 10, 2)], "number of its runs");
+    }
+
+    #[test]
+    fn blocks_in_another_order_are_refused() {
+        let write = |blocks: [&[u8]; 2]| std::fs::read(journal(&blocks).path()).unwrap();
+        let (one, two) = (run(0, 0, 4), run(0, 100, 4));
+        let whole = write([&one, &two]);
+        let length = 8 + one.len() + 8;
+        let first = whole.len() - 32 - 2 * length;
+        let mut exchanged = whole.clone();
+        exchanged[first..first + 2 * length].rotate_left(length);
+        assert_ne!(exchanged, whole);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), exchanged).unwrap();
+        let mut reader = JournalReader::open(file.path()).unwrap().unwrap();
+        let error = reader.next_runs().unwrap_err().to_string();
+        assert!(error.contains("checksum"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn differences_are_found_and_no_more_than_needed(
+            mut new in prop::collection::vec(Just(0u8), 0..20_000),
+            places in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let old = new.clone();
+            for place in places {
+                if !new.is_empty() {
+                    let place = place.index(new.len());
+                    new[place] = 1;
+                }
+            }
+            let runs = differing_runs(&old, &new);
+            let mut patched = old.clone();
+            for run in &runs {
+                patched[run.clone()].copy_from_slice(&new[run.clone()]);
+                prop_assert_eq!(run.start % 8, 0);
+                prop_assert!(old[run.start..(run.start + 8).min(run.end)] != new[run.start..(run.start + 8).min(run.end)]);
+            }
+            prop_assert!(patched == new);
+            for pair in runs.windows(2) {
+                prop_assert!(pair[0].end + GAP <= pair[1].start);
+            }
+        }
+    }
+
+    #[test]
+    fn long_differences_are_cut() {
+        let old = vec![0; 3 * LONGEST_RUN + 5];
+        let new = vec![1; old.len()];
+        let differences = Differences::between(&old, &new, 0, 0);
+        assert_eq!(differences.bytes, old.len() as u64);
+        assert!(
+            differences
+                .blocks
+                .iter()
+                .all(|block| block.len() < LONGEST_BLOCK / 2)
+        );
+    }
+}
