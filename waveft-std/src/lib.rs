@@ -3,9 +3,13 @@
 pub mod adapter;
 pub mod checkpoint;
 pub mod config;
+mod convert;
+pub mod delta;
 pub mod error;
 pub mod in_place;
 mod journal;
+pub mod layer;
+pub mod merge;
 pub mod name_map;
 pub mod normal;
 pub mod rewrite;

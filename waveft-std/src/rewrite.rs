@@ -403,7 +403,7 @@ fn finish_folder(like: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Refuses an output that is the base, one of its files, inside the base's folder or around it, whatever links lead there.
-fn refuse_base(base: &Checkpoint, output: &Path) -> Result<()> {
+pub(crate) fn refuse_base(base: &Checkpoint, output: &Path) -> Result<()> {
     let refused = || {
         Err(Error::OutputIsBase {
             path: output.to_owned(),

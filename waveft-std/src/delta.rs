@@ -1,0 +1,134 @@
+//! The update on its own: a safetensors file with ΔW of every module that an adapter adapts.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use bytemuck::cast_slice;
+use serde_json::{Map, json};
+
+use crate::adapter::Adapter;
+use crate::checkpoint::{Checkpoint, Dtype, Progress};
+use crate::error::{Error, Result};
+use crate::layer::{LayerSpec, LayerUpdate, prepare};
+use crate::name_map::NameMap;
+use crate::rewrite::partial::Partial;
+use crate::rewrite::refuse_base;
+
+/// Writes ΔW in f32, `out × in`, of each of the adapter's modules, under the name of its weight in the base.
+///
+/// The output appears complete or not at all; an older file of that name is replaced. One ΔW at a time is in memory.
+///
+/// # Errors
+/// When a module's weight is not in the base or not a matrix, when a spectrum has more coefficients than its weight has
+/// entries, when the output is the base, and when writing fails.
+pub fn write_delta(
+    base: &Checkpoint,
+    adapter: &Adapter,
+    output: impl AsRef<Path>,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let output = output.as_ref();
+    refuse_base(base, output)?;
+    let (names, updates) = updates(base, adapter)?;
+    let header = header(&names, &updates);
+    let lengths = updates.iter().map(|update| entries(update) * 4);
+    progress.start(lengths.sum());
+
+    let partial = Partial::file(output)?;
+    let write = |file: &File| {
+        let mut file = BufWriter::new(file);
+        file.write_all(&header)?;
+        for update in &updates {
+            let mut delta = vec![0.0f32; entries(update) as usize];
+            update.write(&mut delta).map_err(std::io::Error::other)?;
+            // A file of tensors is little-endian wherever it is written.
+            if cfg!(target_endian = "big") {
+                for entry in &mut delta {
+                    *entry = f32::from_bits(entry.to_bits().swap_bytes());
+                }
+            }
+            file.write_all(cast_slice(&delta))?;
+            progress.advance(entries(update) * 4);
+        }
+        file.into_inner()?.sync_all()
+    };
+    let file = partial.reopen().map_err(Error::io(output))?;
+    set_mode(&file).map_err(Error::io(output))?;
+    write(&file).map_err(Error::io(output))?;
+    partial.appear()
+}
+
+/// What is unfinished is for nobody else to read; the result is, as far as the user's mask of permissions allows.
+#[cfg(unix)]
+fn set_mode(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn entries(update: &LayerUpdate) -> u64 {
+    let (rows, columns) = update.stored();
+    rows as u64 * columns as u64
+}
+
+/// The weights' names in the base, and their updates laid out `out × in`.
+fn updates(base: &Checkpoint, adapter: &Adapter) -> Result<(Vec<String>, Vec<LayerUpdate>)> {
+    let modules = adapter.spectra().iter().map(|spectrum| spectrum.module());
+    let map = NameMap::resolve(
+        base.path(),
+        modules,
+        base.tensors().map(|tensor| tensor.name),
+    )?;
+    let transposed = adapter.config().fan_in_fan_out();
+    let config = adapter.config().with("fan_in_fan_out", json!(false))?;
+    let mut names = Vec::new();
+    let mut specs = Vec::new();
+    for spectrum in adapter.spectra() {
+        let name = map.weight_name(spectrum.module());
+        let shape = base.tensor(&name).map_or(&[][..], |weight| weight.shape);
+        let &[rows, columns] = shape else {
+            let found = format!("shape {shape:?}");
+            return Err(Error::tensor(base.path(), name, "a matrix", found));
+        };
+        names.push(name);
+        specs.push(LayerSpec {
+            config: &config,
+            spectrum,
+            stored: if transposed {
+                (columns, rows)
+            } else {
+                (rows, columns)
+            },
+            dtype: Dtype::F32,
+        });
+    }
+    let updates = prepare(&specs).map_err(|(index, source)| {
+        let (adapter, key) = (adapter.path().display(), specs[index].spectrum.key());
+        let context = format!("{adapter}: tensor {key:?} for {:?}", names[index]);
+        Error::Core { context, source }
+    })?;
+    Ok((names, updates))
+}
+
+/// The file's header, padded so that the data begins at a multiple of 8 bytes.
+fn header(names: &[String], updates: &[LayerUpdate]) -> Vec<u8> {
+    let mut keys = Map::new();
+    keys.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+    let mut start = 0;
+    for (name, update) in names.iter().zip(updates) {
+        let end = start + entries(update) * 4;
+        let (rows, columns) = update.stored();
+        let tensor =
+            json!({"dtype": "F32", "shape": [rows, columns], "data_offsets": [start, end]});
+        keys.insert(name.clone(), tensor);
+        start = end;
+    }
+    let mut json = serde_json::Value::Object(keys).to_string().into_bytes();
+    json.resize(json.len().next_multiple_of(8), b' ');
+    [&(json.len() as u64).to_le_bytes()[..], &json].concat()
+}

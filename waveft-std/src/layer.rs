@@ -1,0 +1,329 @@
+//! One adapted layer, ready to be reconstructed: its sorted atoms, its coefficients, its filters.
+//!
+//! Layers of one shape and seed share their places, so these are drawn once for all of them, and sorted once for each
+//! length of spectrum.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytemuck::cast_slice_mut;
+use half::{bf16, f16};
+use rayon::prelude::*;
+use waveft_core::element::{Element, Real};
+use waveft_core::filter_bank::Wavelet;
+use waveft_core::geometry::{Atom, Geometry};
+use waveft_core::matrix::MatrixMut;
+use waveft_core::operator::DeltaWeight;
+use waveft_core::sampling::{Location, locations, scratch_len};
+use waveft_core::spectrum::{SparseSpectrum, gather, sort_atoms};
+
+use crate::adapter::Spectrum;
+use crate::checkpoint::Dtype;
+use crate::config::AdapterConfig;
+
+/// Entries of ΔW that one task computes: what stays in a core's L2 cache.
+const BAND_ENTRIES: usize = 1 << 18;
+
+/// What a layer's update is made of, before anything is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerSpec<'a> {
+    /// The adapter's configuration: seed, wavelet, scaling, `use_idwt`, `fan_in_fan_out`.
+    pub config: &'a AdapterConfig,
+    /// The coefficients, in sampling order.
+    pub spectrum: &'a Spectrum,
+    /// Rows and columns of the weight as it is stored.
+    pub stored: (usize, usize),
+    /// The type of the weight that the update is for: `f64` arithmetic for `F64`, else `f32`.
+    pub dtype: Dtype,
+}
+
+/// A layer's update, ΔW.
+#[derive(Clone, Debug)]
+pub struct LayerUpdate {
+    places: Arc<Places>,
+    coefficients: Coefficients,
+    wavelet: Option<&'static Wavelet>,
+    scaling: f64,
+}
+
+/// Sorted atoms, and where each stands in sampling order.
+#[derive(Debug)]
+struct Places {
+    geometry: Geometry,
+    atoms: Vec<Atom>,
+    order: Vec<u32>,
+}
+
+#[derive(Clone, Debug)]
+enum Coefficients {
+    Single(Vec<f32>),
+    Double(Vec<f64>),
+}
+
+impl LayerSpec<'_> {
+    fn wavelet(&self) -> Option<&'static Wavelet> {
+        self.config.use_idwt().then(|| self.config.wavelet())
+    }
+
+    fn geometry(&self) -> Result<Geometry, waveft_core::Error> {
+        let (rows, columns) = self.stored;
+        let taps = self.wavelet().map_or(1, Wavelet::taps);
+        if self.config.fan_in_fan_out() {
+            Ok(Geometry::new(columns, rows, taps)?.fan_in_fan_out())
+        } else {
+            Geometry::new(rows, columns, taps)
+        }
+    }
+}
+
+/// Prepares all layers of one or more adapters at once, over rayon's threads.
+///
+/// Places are drawn once for each shape and seed, and sorted once for each shape, seed, filter length and length of
+/// spectrum. Cost: O(n) draws and O(n log n) sorting for each of these; see [`waveft_core::sampling`].
+///
+/// # Errors
+/// The index of the first layer that cannot be prepared, and why: a side of zero or one of 2³⁰ or more elements, or a
+/// spectrum of more than `M · N` coefficients.
+pub fn prepare(specs: &[LayerSpec<'_>]) -> Result<Vec<LayerUpdate>, (usize, waveft_core::Error)> {
+    let geometries: Vec<Geometry> = specs
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| spec.geometry().map_err(|error| (index, error)))
+        .collect::<Result<_, _>>()?;
+    let drawing = |(index, spec): (usize, &LayerSpec<'_>)| {
+        let seed = spec.config.random_loc_seed();
+        ((geometries[index].features(), seed), index)
+    };
+    // The layer with the longest spectrum of each shape and seed: the others' places are the first of its.
+    let mut longest = HashMap::new();
+    for (key, index) in specs.iter().enumerate().map(drawing) {
+        let other = longest.entry(key).or_insert(index);
+        if specs[index].spectrum.len() > specs[*other].spectrum.len() {
+            *other = index;
+        }
+    }
+    let drawn: HashMap<_, Vec<Location>> = longest
+        .into_par_iter()
+        .map(|((features, seed), index)| {
+            let places = draw(features, seed, specs[index].spectrum.len());
+            Ok(((features, seed), places.map_err(|error| (index, error))?))
+        })
+        .collect::<Result<_, _>>()?;
+    let sorting = |index: usize| {
+        let (key, _) = drawing((index, &specs[index]));
+        (key.1, geometries[index], specs[index].spectrum.len())
+    };
+    let mut first = HashMap::new();
+    for index in 0..specs.len() {
+        first.entry(sorting(index)).or_insert(index);
+    }
+    let sorted: HashMap<_, Arc<Places>> = first
+        .into_par_iter()
+        .map(|(key, index)| {
+            let (seed, geometry, count) = key;
+            let places = &drawn[&(geometry.features(), seed)][..count];
+            let sorted = Places::sort(geometry, places).map_err(|error| (index, error))?;
+            Ok((key, Arc::new(sorted)))
+        })
+        .collect::<Result<_, _>>()?;
+    let update = |(index, spec): (usize, &LayerSpec<'_>)| {
+        LayerUpdate::new(spec, Arc::clone(&sorted[&sorting(index)])).map_err(|error| (index, error))
+    };
+    specs.par_iter().enumerate().map(update).collect()
+}
+
+fn draw(
+    (rows, columns): (usize, usize),
+    seed: u64,
+    count: usize,
+) -> Result<Vec<Location>, waveft_core::Error> {
+    let entries = rows as u64 * columns as u64;
+    if count == 0 || count as u64 > entries {
+        // Before memory is asked for.
+        return Err(waveft_core::Error::LocationCount {
+            entries,
+            found: count,
+        });
+    }
+    let mut places = vec![Location::default(); count];
+    let mut scratch = vec![0; scratch_len(entries, count)];
+    locations(rows, columns, seed, &mut places, &mut scratch)?;
+    Ok(places)
+}
+
+impl Places {
+    fn sort(geometry: Geometry, places: &[Location]) -> Result<Self, waveft_core::Error> {
+        let mut atoms = vec![Atom::default(); places.len()];
+        let mut order = vec![0; places.len()];
+        sort_atoms(geometry, places, &mut atoms, &mut order)?;
+        Ok(Self {
+            geometry,
+            atoms,
+            order,
+        })
+    }
+
+    fn gather<T: Copy>(&self, drawn: &[T]) -> Result<Vec<T>, waveft_core::Error> {
+        let mut sorted = drawn.to_vec();
+        gather(&self.order, drawn, &mut sorted)?;
+        Ok(sorted)
+    }
+}
+
+impl LayerUpdate {
+    fn new(spec: &LayerSpec<'_>, places: Arc<Places>) -> Result<Self, waveft_core::Error> {
+        let coefficients = if spec.dtype == Dtype::F64 {
+            Coefficients::Double(places.gather(&spec.spectrum.to_f64())?)
+        } else {
+            Coefficients::Single(places.gather(&spec.spectrum.to_f32())?)
+        };
+        Ok(Self {
+            places,
+            coefficients,
+            wavelet: spec.wavelet(),
+            scaling: spec.config.scaling(),
+        })
+    }
+
+    /// Rows and columns of the weight as it is stored.
+    pub fn stored(&self) -> (usize, usize) {
+        let geometry = self.places.geometry;
+        (geometry.rows().length(), geometry.columns().length())
+    }
+
+    /// Adds rows `rows` of ΔW to a band of the weight that holds just these rows, row-major.
+    ///
+    /// `band` is aligned for its elements. Each entry is rounded once, as PEFT's merge rounds it.
+    ///
+    /// # Errors
+    /// When `dtype` is not `F32`, `F64`, `BF16` or `F16`, or not the one that the update was prepared for, when `rows`
+    /// is empty or out of range, and when the band's length is not that of the rows.
+    pub fn add_rows(
+        &self,
+        rows: Range<usize>,
+        dtype: Dtype,
+        band: &mut [u8],
+    ) -> Result<(), waveft_core::Error> {
+        match (&self.coefficients, dtype) {
+            (Coefficients::Single(values), Dtype::F32) => self.add::<f32>(values, rows, band),
+            (Coefficients::Single(values), Dtype::BF16) => self.add::<bf16>(values, rows, band),
+            (Coefficients::Single(values), Dtype::F16) => self.add::<f16>(values, rows, band),
+            (Coefficients::Double(values), Dtype::F64) => self.add::<f64>(values, rows, band),
+            _ => Err(waveft_core::Error::Length {
+                what: "element",
+                expected: self.element_bytes(),
+                found: dtype.bitsize() / 8,
+            }),
+        }
+    }
+
+    fn element_bytes(&self) -> usize {
+        match self.coefficients {
+            Coefficients::Single(_) => 4,
+            Coefficients::Double(_) => 8,
+        }
+    }
+
+    fn add<T: Element>(
+        &self,
+        coefficients: &[T::Real],
+        rows: Range<usize>,
+        band: &mut [u8],
+    ) -> Result<(), waveft_core::Error>
+    where
+        T::Real: FromScaling,
+    {
+        let delta = self.delta(coefficients)?.rows(rows)?;
+        let (rows, columns) = delta.shape();
+        let expected = rows * columns * size_of::<T>();
+        if band.len() != expected {
+            return Err(waveft_core::Error::Length {
+                what: "band's bytes",
+                expected,
+                found: band.len(),
+            });
+        }
+        delta.add(&mut MatrixMut::new(
+            cast_slice_mut::<u8, T>(band),
+            rows,
+            columns,
+        )?)
+    }
+
+    fn delta<'a, F: Real + FromScaling>(
+        &'a self,
+        coefficients: &'a [F],
+    ) -> Result<DeltaWeight<'a, F>, waveft_core::Error> {
+        let places = &self.places;
+        let spectrum = SparseSpectrum::new(places.geometry, &places.atoms, coefficients)?;
+        let bank = self.wavelet.map(F::filter_bank);
+        DeltaWeight::new(spectrum, bank, F::from_scaling(self.scaling))
+    }
+
+    /// Writes ΔW in `f32` over `out`, row-major as the weight is stored, over rayon's threads.
+    ///
+    /// # Errors
+    /// When `out` does not have the weight's `rows · columns` elements.
+    pub fn write(&self, out: &mut [f32]) -> Result<(), waveft_core::Error> {
+        let single;
+        let coefficients = match &self.coefficients {
+            Coefficients::Single(values) => values,
+            Coefficients::Double(values) => {
+                single = values.iter().map(|&value| value as f32).collect();
+                &single
+            }
+        };
+        let (rows, columns) = self.stored();
+        if out.len() != rows * columns {
+            return Err(waveft_core::Error::Length {
+                what: "out",
+                expected: rows * columns,
+                found: out.len(),
+            });
+        }
+        let delta = self.delta(coefficients)?;
+        let rows_at_once = (BAND_ENTRIES / columns).max(1);
+        out.par_chunks_mut(rows_at_once * columns)
+            .enumerate()
+            .try_for_each(|(index, band)| {
+                let first = index * rows_at_once;
+                let count = band.len() / columns;
+                let delta = delta.rows(first..first + count)?;
+                delta.write(&mut MatrixMut::new(band, count, columns)?)
+            })
+    }
+}
+
+/// Reconstructs all layers at once: ΔW of each in `f32`, row-major as its weight is stored.
+///
+/// The bits are the same for any number of threads. Cost: clearing `M · N` entries and `n · L²` multiply-adds a layer.
+///
+/// # Errors
+/// None for updates from [`prepare`].
+pub fn reconstruct(updates: &[LayerUpdate]) -> Result<Vec<Vec<f32>>, waveft_core::Error> {
+    let one = |update: &LayerUpdate| {
+        let (rows, columns) = update.stored();
+        let mut out = vec![0.0; rows * columns];
+        update.write(&mut out)?;
+        Ok(out)
+    };
+    updates.par_iter().map(one).collect()
+}
+
+/// The scaling as PEFT's arithmetic takes it: rounded to the spectrum's type.
+trait FromScaling {
+    fn from_scaling(scaling: f64) -> Self;
+}
+
+impl FromScaling for f32 {
+    fn from_scaling(scaling: f64) -> Self {
+        scaling as f32
+    }
+}
+
+impl FromScaling for f64 {
+    fn from_scaling(scaling: f64) -> Self {
+        scaling
+    }
+}
