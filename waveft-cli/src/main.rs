@@ -1,2 +1,76 @@
-//! The `waveft` command.
-fn main() {}
+//! The `waveft` command: merge, unmerge, inspect and create WaveFT adapters.
+//!
+//! One file a subcommand; this one holds the arguments they share, and the exit status: 0, 1 for a failed job, 2 for wrong
+//! usage (which `clap` gives).
+
+mod delta;
+mod init;
+mod inspect;
+mod locations;
+mod merge;
+mod progress;
+mod table;
+mod unmerge;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::progress::Bar;
+
+/// Merge, unmerge, inspect and create WaveFT adapters, as PEFT has them, on a CPU.
+#[derive(Parser)]
+#[command(name = "waveft", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print nothing but errors, and what was asked for
+    #[arg(long, short, global = true)]
+    quiet: bool,
+
+    /// Threads to work with; the default is one for each core
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Merge(merge::Arguments),
+    Unmerge(unmerge::Arguments),
+    Delta(delta::Arguments),
+    Locations(locations::Arguments),
+    Inspect(inspect::Arguments),
+    Init(init::Arguments),
+}
+
+/// What a failed job ends in.
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()?;
+    }
+    let bar = Bar::new(arguments.quiet);
+    match &arguments.command {
+        Command::Merge(arguments) => merge::run(arguments, &bar),
+        Command::Unmerge(arguments) => unmerge::run(arguments, &bar),
+        Command::Delta(arguments) => delta::run(arguments, &bar),
+        Command::Locations(arguments) => locations::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Init(arguments) => init::run(arguments, &bar),
+    }
+}

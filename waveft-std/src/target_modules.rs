@@ -9,6 +9,7 @@ use std::fmt::Display;
 
 use fancy_regex::{Captures, Regex, RegexBuilder};
 
+use crate::checkpoint::{Checkpoint, Dtype, Tensor};
 use crate::config::{AdapterConfig, ModuleNames};
 use crate::error::{Error, Result};
 
@@ -24,6 +25,34 @@ pub struct ModuleShape {
     pub out_features: usize,
     /// Columns `N` of its weight.
     pub in_features: usize,
+}
+
+/// The modules of a checkpoint that may be linear: those with a matrix `<path>.weight` of floating-point numbers, in the
+/// checkpoint's order. Embeddings are among them, since a file does not tell them apart.
+///
+/// `fan_in_fan_out`: weights are stored `in × out`.
+pub fn linear_modules(checkpoint: &Checkpoint, fan_in_fan_out: bool) -> Vec<ModuleShape> {
+    let module = |tensor: Tensor<'_>| {
+        let path = tensor.name.strip_suffix(".weight")?.to_owned();
+        let float = matches!(
+            tensor.dtype,
+            Dtype::F32 | Dtype::F64 | Dtype::BF16 | Dtype::F16
+        );
+        let &[rows, columns] = tensor.shape else {
+            return None;
+        };
+        let (out_features, in_features) = if fan_in_fan_out {
+            (columns, rows)
+        } else {
+            (rows, columns)
+        };
+        float.then_some(ModuleShape {
+            path,
+            out_features,
+            in_features,
+        })
+    };
+    checkpoint.tensors().filter_map(module).collect()
 }
 
 /// A module that a configuration adapts.

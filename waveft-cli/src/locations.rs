@@ -1,0 +1,68 @@
+//! `waveft locations`: the places that PEFT trains.
+
+use std::io::{self, BufWriter, ErrorKind, Write as _};
+
+use clap::Args;
+use waveft_core::sampling::{Location, locations, scratch_len};
+
+use crate::Failure;
+
+/// Print the places of a layer's trained coefficients, `row,col` a line, in sampling order
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Rows of the weight (out features)
+    #[arg(long, value_name = "M")]
+    rows: usize,
+
+    /// Columns of the weight (in features)
+    #[arg(long, value_name = "N")]
+    cols: usize,
+
+    /// How many (n_frequency)
+    #[arg(long, value_name = "K")]
+    count: usize,
+
+    /// The seed (random_loc_seed), from -2^63 to 2^64 - 1
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seed)]
+    seed: u64,
+}
+
+/// A seed as torch takes it: a negative one as its two's complement.
+fn seed(text: &str) -> Result<u64, String> {
+    let number: i128 = text.parse().map_err(|error| format!("{error}"))?;
+    let signed = i64::try_from(number).map(i64::cast_unsigned);
+    signed
+        .or_else(|_| u64::try_from(number))
+        .map_err(|_| "expected a number from -2^63 to 2^64 - 1".to_owned())
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let &Arguments {
+        rows,
+        cols,
+        count,
+        seed,
+    } = arguments;
+    let entries = rows as u128 * cols as u128;
+    if count == 0 || count as u128 > entries {
+        // Before memory is asked for.
+        let expected = format!("--count from 1 to {entries}, the entries of {rows} x {cols}");
+        return Err(format!("expected {expected}, found {count}").into());
+    }
+    let mut places = vec![Location::default(); count];
+    let mut scratch = vec![0; scratch_len(entries as u64, count)];
+    locations(rows, cols, seed, &mut places, &mut scratch)?;
+    match print(&places) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
+}
+
+fn print(places: &[Location]) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for place in places {
+        writeln!(out, "{},{}", place.row, place.column)?;
+    }
+    out.flush()
+}

@@ -1,0 +1,151 @@
+//! `waveft merge`: adapters into a base, in a new place or in its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
+use waveft_std::adapter::Adapter;
+use waveft_std::checkpoint::Checkpoint;
+use waveft_std::in_place::{self, JournalInfo, JournalState};
+use waveft_std::merge::Merge;
+use waveft_std::rewrite;
+
+use crate::Failure;
+use crate::progress::{Bar, count};
+
+/// Add adapters to a base checkpoint
+///
+/// Several adapters are added one after the other, each rounded to the weights' type, as PEFT does it. The output appears
+/// complete or not at all. In place, a journal beside the base keeps every byte that changes: an interrupted merge is
+/// finished by the same command and rolled back by `waveft unmerge`, which also undoes a complete one.
+#[derive(Args)]
+#[command(group(ArgGroup::new("target").required(true).args(["output", "in_place"])))]
+pub(crate) struct Arguments {
+    /// The base: a .safetensors file, or a folder with one or with shards and their index
+    #[arg(long, value_name = "FILE|DIR")]
+    base: PathBuf,
+
+    /// An adapter's folder, as PEFT saves it; several are added in this order
+    #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
+    adapter: Vec<PathBuf>,
+
+    /// Where the merged checkpoint goes: a file for a file, a folder for a folder
+    #[arg(long, value_name = "FILE|DIR")]
+    output: Option<PathBuf>,
+
+    /// Change the base itself, keeping a journal for `waveft unmerge`
+    #[arg(long)]
+    in_place: bool,
+
+    /// Refuse values that are NaN or infinite
+    #[arg(long)]
+    safe: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
+    let Some(output) = &arguments.output else {
+        return merge_in_place(arguments, bar);
+    };
+    let base = Checkpoint::open(&arguments.base)?;
+    let merge = plan(arguments, &base)?;
+    rewrite::write_to(&base, &merge.edits(), output, bar)?;
+    bar.done(&report(&merge, arguments, output));
+    Ok(())
+}
+
+fn merge_in_place(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
+    let description = describe(arguments)?;
+    if let Some(found) = in_place::status(&arguments.base)? {
+        return finish(arguments, &found, &description, bar);
+    }
+    let base = Checkpoint::open(&arguments.base)?;
+    let merge = plan(arguments, &base)?;
+    if merge.added().len() > 0 {
+        let added: Vec<&str> = merge.added().collect();
+        return Err(format!(
+            "{}: expected adapters whose tensors the base all has, for nothing can be added in place, found {}; use \
+             --output",
+            arguments.base.display(),
+            added.join(", ")
+        )
+        .into());
+    }
+    in_place::apply(base, &merge.edits(), &description, bar)?;
+    let report = report(&merge, arguments, &arguments.base);
+    bar.done(&format!(
+        "{report}; `waveft unmerge --base {}` restores it",
+        arguments.base.display()
+    ));
+    Ok(())
+}
+
+/// What to do about a journal that is there already: only the very merge that it is of is finished.
+fn finish(
+    arguments: &Arguments,
+    found: &JournalInfo,
+    description: &Value,
+    bar: &Bar,
+) -> Result<(), Failure> {
+    let (journal, base) = (found.path.display(), arguments.base.display());
+    let merged = &found.description["adapters"];
+    match found.state {
+        JournalState::Applied => Err(format!(
+            "{journal}: expected a base without a merge in place, found one of {merged}; `waveft unmerge --base {base}` \
+             undoes it"
+        )
+        .into()),
+        JournalState::Pending if found.description != *description => Err(format!(
+            "{journal}: expected no interrupted merge of other adapters, found one of {merged}; finish it by the command \
+             that began it, or undo it by `waveft unmerge --base {base}`"
+        )
+        .into()),
+        JournalState::Pending => {
+            in_place::finish(&arguments.base, bar)?;
+            bar.done(&format!("finished the interrupted merge of {merged} into {base}"));
+            Ok(())
+        }
+    }
+}
+
+fn plan(arguments: &Arguments, base: &Checkpoint) -> Result<Merge, Failure> {
+    let adapters: Vec<Adapter> = arguments
+        .adapter
+        .iter()
+        .map(Adapter::read)
+        .collect::<Result<_, _>>()?;
+    Ok(Merge::new(base, &adapters, arguments.safe)?)
+}
+
+/// What the journal says of a merge: the adapters, by their whole paths.
+fn describe(arguments: &Arguments) -> Result<Value, Failure> {
+    let path = |adapter: &PathBuf| match fs::canonicalize(adapter) {
+        Ok(path) => Ok(path.display().to_string()),
+        Err(error) => Err(format!("{}: {error}", adapter.display())),
+    };
+    let adapters: Vec<String> = arguments
+        .adapter
+        .iter()
+        .map(path)
+        .collect::<Result<_, _>>()?;
+    Ok(json!({ "adapters": adapters }))
+}
+
+fn report(merge: &Merge, arguments: &Arguments, output: &Path) -> String {
+    let mut report = format!(
+        "merged {} into {}: {} adapted",
+        count(arguments.adapter.len(), "adapter"),
+        output.display(),
+        count(merge.adapted().len(), "weight"),
+    );
+    for (number, done) in [
+        (merge.replaced().len(), "replaced"),
+        (merge.added().len(), "added"),
+        (merge.renamed().len(), "renamed to the adapter's names"),
+    ] {
+        if number > 0 {
+            report += &format!(", {} {done}", count(number, "tensor"));
+        }
+    }
+    report
+}

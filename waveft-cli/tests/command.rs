@@ -1,0 +1,389 @@
+//! The command as a script drives it: its contract, its exit status, what it says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+fn data(path: &str) -> PathBuf {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../waveft-std/tests/data");
+    data.join(path).canonicalize().unwrap()
+}
+
+/// Runs the command; words are separated by spaces, `{}` stands for the next path.
+fn waveft(words: &str, paths: &[&Path]) -> Output {
+    let mut paths = paths.iter();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waveft"));
+    for word in words.split_whitespace() {
+        match word {
+            "{}" => command.arg(paths.next().unwrap()),
+            word => command.arg(word),
+        };
+    }
+    assert!(paths.next().is_none());
+    command.output().unwrap()
+}
+
+/// What a run printed, having ended well and without complaint.
+fn printed(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What a failed run complained of, in one line, having printed nothing.
+fn complaint(output: &Output) -> String {
+    let errors = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(output.stdout.is_empty());
+    assert!(
+        errors.starts_with("error: ") && errors.lines().count() == 1,
+        "{errors}"
+    );
+    errors
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Names and contents of a folder's files.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn merges_a_file_into_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = data("bases/llama").join("model.safetensors");
+    let (adapter, output) = (
+        data("adapters/plain"),
+        folder.path().join("merged.safetensors"),
+    );
+    let run = waveft(
+        "merge --base {} --adapter {} --output {}",
+        &[&base, &adapter, &output],
+    );
+    assert!(printed(&run).contains("6 weights adapted"));
+    let (before, after) = (fs::read(&base).unwrap(), fs::read(&output).unwrap());
+    assert_eq!(before.len(), after.len());
+    assert_ne!(before, after);
+    // Again over the same output, quietly, on one thread.
+    let run = waveft(
+        "--quiet --threads 1 merge --base {} --adapter {} --output {}",
+        &[&base, &adapter, &output],
+    );
+    assert_eq!(printed(&run), "");
+    assert_eq!(fs::read(&output).unwrap(), after);
+}
+
+#[test]
+fn merges_shards_into_shards_and_several_adapters_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, output) = (data("bases/llama-sharded"), folder.path().join("merged"));
+    let run = waveft(
+        "merge --base {} --adapter {} --output {}",
+        &[&base, &data("adapters/sharded"), &output],
+    );
+    printed(&run);
+    let names = |folder: &Path| {
+        contents(folder)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&base), names(&output));
+
+    let base = data("bases/llama");
+    let adapters = [data("adapters/two/0"), data("adapters/two/1")];
+    let (together, first, second) = (
+        folder.path().join("both"),
+        folder.path().join("one"),
+        folder.path().join("two"),
+    );
+    let [zero, one] = &adapters;
+    printed(&waveft(
+        "merge --base {} --adapter {} {} --output {}",
+        &[&base, zero, one, &together],
+    ));
+    printed(&waveft(
+        "merge --base {} --adapter {} --output {}",
+        &[&base, zero, &first],
+    ));
+    printed(&waveft(
+        "merge --base {} --adapter {} --output {}",
+        &[&first, one, &second],
+    ));
+    assert!(contents(&together) == contents(&second));
+}
+
+#[test]
+fn merges_in_place_and_unmerges_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base");
+    copy_folder(&data("bases/llama-bf16"), &base);
+    let before = contents(&base);
+    let (adapter, other) = (data("adapters/bf16"), data("adapters/bf16-spectra"));
+    printed(&waveft(
+        "merge --base {} --adapter {} --in-place",
+        &[&base, &adapter],
+    ));
+    let merged = contents(&base);
+    assert_ne!(before, merged);
+    let inspected = printed(&waveft("inspect {}", &[&base]));
+    assert!(
+        inspected.contains("merged in place (complete)"),
+        "{inspected}"
+    );
+    let again = complaint(&waveft(
+        "merge --base {} --adapter {} --in-place",
+        &[&base, &other],
+    ));
+    assert!(again.contains("waveft unmerge"), "{again}");
+    assert!(contents(&base) == merged);
+    printed(&waveft("unmerge --base {}", &[&base]));
+    assert!(contents(&base) == before);
+    let nothing = complaint(&waveft("unmerge --base {}", &[&base]));
+    assert!(nothing.contains("found none"), "{nothing}");
+}
+
+#[test]
+fn an_interrupted_merge_in_place_is_finished_or_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base");
+    copy_folder(&data("bases/llama"), &base);
+    let before = contents(&base);
+    let adapter = data("adapters/plain");
+    printed(&waveft(
+        "merge --base {} --adapter {} --in-place",
+        &[&base, &adapter],
+    ));
+    let merged = contents(&base);
+    // A run that was killed between the journal and the first byte: the journal says so, the base is as before.
+    let journal = base.join("model.waveft-journal");
+    let interrupt = || {
+        for (name, bytes) in &before {
+            fs::write(base.join(name), bytes).unwrap();
+        }
+        let mut bytes = merged
+            .iter()
+            .find(|(name, _)| name.contains("journal"))
+            .unwrap()
+            .1
+            .clone();
+        let state = bytes.iter().position(|&byte| byte == b'A').unwrap();
+        bytes[state] = b'P';
+        fs::write(&journal, bytes).unwrap();
+    };
+    interrupt();
+    let inspected = printed(&waveft("inspect {}", &[&base]));
+    assert!(
+        inspected.contains("merged in place (interrupted)"),
+        "{inspected}"
+    );
+    let output = folder.path().join("elsewhere");
+    let refused = complaint(&waveft(
+        "merge --base {} --adapter {} --output {}",
+        &[&base, &adapter, &output],
+    ));
+    assert!(
+        refused.contains("interrupted") && !output.exists(),
+        "{refused}"
+    );
+    let other = complaint(&waveft(
+        "merge --base {} --adapter {} --in-place",
+        &[&base, &data("adapters/regex")],
+    ));
+    assert!(
+        other.contains("interrupted merge of other adapters"),
+        "{other}"
+    );
+    let finished = printed(&waveft(
+        "merge --base {} --adapter {} --in-place",
+        &[&base, &adapter],
+    ));
+    assert!(
+        finished.contains("finished the interrupted merge"),
+        "{finished}"
+    );
+    assert!(contents(&base) == merged);
+    interrupt();
+    printed(&waveft("unmerge --base {}", &[&base]));
+    assert!(contents(&base) == before);
+}
+
+#[test]
+fn a_head_cannot_be_added_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base");
+    copy_folder(&data("bases/bert"), &base);
+    let before = contents(&base);
+    let adapter = data("adapters/prefixed");
+    let refused = complaint(&waveft(
+        "merge --base {} --adapter {} --in-place",
+        &[&base, &adapter],
+    ));
+    assert!(
+        refused.contains("classifier.weight") && refused.contains("--output"),
+        "{refused}"
+    );
+    assert!(contents(&base) == before);
+    let output = folder.path().join("merged");
+    let run = waveft(
+        "merge --base {} --adapter {} --output {}",
+        &[&base, &adapter, &output],
+    );
+    assert!(printed(&run).contains("renamed to the adapter's names"));
+}
+
+#[test]
+fn prints_pefts_locations() {
+    let run = waveft(
+        "locations --rows 4096 --cols 4096 --count 3 --seed 777",
+        &[],
+    );
+    assert_eq!(printed(&run), "335,2151\n2011,3029\n1651,3799\n");
+    let same = |a: &str, b: &str| {
+        let run = |seed: &str| {
+            printed(&waveft(
+                &format!("locations --rows 9 --cols 7 --count 63 --seed {seed}"),
+                &[],
+            ))
+        };
+        assert_eq!(run(a), run(b));
+    };
+    same("-1", "18446744073709551615");
+    same("-9223372036854775808", "9223372036854775808");
+    for wrong in [
+        "locations --rows 9 --cols 7 --count 64 --seed 0",
+        "locations --rows 0 --cols 7 --count 1 --seed 0",
+        "locations --rows 9 --cols 7 --count 0 --seed 0",
+        "locations --rows 1 --cols 18446744073709551615 --count 1 --seed 0",
+    ] {
+        complaint(&waveft(wrong, &[]));
+    }
+    let usage = waveft(
+        "locations --rows 9 --cols 7 --count 1 --seed 18446744073709551616",
+        &[],
+    );
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn writes_the_update_on_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("delta.safetensors");
+    let run = waveft(
+        "delta --base {} --adapter {} --output {}",
+        &[&data("bases/gpt2"), &data("adapters/conv1d"), &output],
+    );
+    printed(&run);
+    let inspected = waveft("inspect {} --json", &[&output]);
+    let facts: Value = serde_json::from_str(&printed(&inspected)).unwrap();
+    let tensors = facts["tensors"].as_array().unwrap();
+    assert!(!tensors.is_empty());
+    for tensor in tensors {
+        assert_eq!(tensor["dtype"], "F32");
+        assert!(tensor["name"].as_str().unwrap().ends_with(".weight"));
+    }
+}
+
+#[test]
+fn inspects_an_adapter_with_and_without_its_base() {
+    let adapter = data("minilm-fortunes-adapter");
+    let facts: Value =
+        serde_json::from_str(&printed(&waveft("inspect {} --json", &[&adapter]))).unwrap();
+    assert_eq!(facts["wavelet"], "db1");
+    assert_eq!(facts["coefficients"], 12 * 1024);
+    assert_eq!(facts["parameters"], 15368);
+    assert_eq!(facts["modules"].as_array().unwrap().len(), 12);
+    assert_eq!(facts["share"], json!(null));
+
+    let (base, adapter) = (data("bases/gpt2"), data("adapters/conv1d"));
+    let run = waveft("inspect {} --base {} --json", &[&adapter, &base]);
+    let facts: Value = serde_json::from_str(&printed(&run)).unwrap();
+    assert!(facts["share"].as_f64().unwrap() > 0.0);
+    let text = printed(&waveft("inspect {} --base {}", &[&adapter, &base]));
+    assert!(text.contains("weights stored in × out"), "{text}");
+}
+
+#[test]
+fn creates_an_adapter_that_merges_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, fresh) = (data("bases/llama"), folder.path().join("fresh"));
+    let config = data("adapters/plain").join("adapter_config.json");
+    let words = "init --base {} --config {} --output {}";
+    printed(&waveft(words, &[&base, &config, &fresh]));
+    let again = complaint(&waveft(words, &[&base, &config, &fresh]));
+    assert!(again.contains("adapter_config.json"), "{again}");
+    let output = folder.path().join("merged");
+    printed(&waveft(
+        "merge --base {} --adapter {} --output {} --safe",
+        &[&base, &fresh, &output],
+    ));
+    assert!(contents(&output) == contents(&base));
+}
+
+#[test]
+fn failures_name_what_is_wrong_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out");
+    let (llama, plain) = (data("bases/llama"), data("adapters/plain"));
+    let words = "merge --base {} --adapter {} --output {}";
+    let nowhere = folder.path().join("nowhere");
+    for (base, adapter, expected) in [
+        (&nowhere, &plain, "nowhere"),
+        (&llama, &nowhere, "nowhere"),
+        // An adapter for another model, and a checkpoint that is no adapter.
+        (&llama, &data("adapters/conv1d"), "expected tensor"),
+        (&llama, &llama, "adapter_config.json"),
+    ] {
+        let said = complaint(&waveft(words, &[base, adapter, &output]));
+        assert!(said.contains(expected), "{said}");
+        assert!(
+            fs::read_dir(folder.path()).unwrap().next().is_none(),
+            "{said}"
+        );
+    }
+    let other = folder.path().join("lora");
+    copy_folder(&plain, &other);
+    let config = other.join("adapter_config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    for (from, to, expected) in [
+        ("WAVEFT", "LORA", "LORA"),
+        ("\"db", "\"ab", "wavelet_family"),
+        ("{", "{{", "line 1"),
+    ] {
+        fs::write(&config, text.replacen(from, to, 1)).unwrap();
+        let said = complaint(&waveft(words, &[&llama, &other, &output]));
+        assert!(
+            said.contains(expected) && said.contains("adapter_config.json"),
+            "{said}"
+        );
+    }
+    let itself = complaint(&waveft(words, &[&llama, &plain, &llama]));
+    assert!(itself.contains("the base itself"), "{itself}");
+    for usage in [
+        "",
+        "merge",
+        "merge --base a --adapter b",
+        "merge --base a --adapter b --in-place --output c",
+        "mend",
+    ] {
+        assert_eq!(waveft(usage, &[]).status.code(), Some(2), "{usage}");
+    }
+}
