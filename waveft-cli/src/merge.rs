@@ -48,7 +48,8 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
         return merge_in_place(arguments, bar);
     };
     let base = Checkpoint::open(&arguments.base)?;
-    let merge = plan(arguments, &base)?;
+    let adapters = read_adapters(arguments)?;
+    let merge = Merge::new(&base, &adapters, arguments.safe)?;
     rewrite::write_to(&base, &merge.edits(), output, bar)?;
     bar.done(&report(&merge, arguments, output));
     Ok(())
@@ -60,7 +61,8 @@ fn merge_in_place(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
         return finish(arguments, &found, &description, bar);
     }
     let base = Checkpoint::open(&arguments.base)?;
-    let merge = plan(arguments, &base)?;
+    let adapters = read_adapters(arguments)?;
+    let merge = Merge::new(&base, &adapters, arguments.safe)?;
     if merge.added().len() > 0 {
         let added: Vec<&str> = merge.added().collect();
         return Err(format!(
@@ -108,13 +110,9 @@ fn finish(
     }
 }
 
-fn plan(arguments: &Arguments, base: &Checkpoint) -> Result<Merge, Failure> {
-    let adapters: Vec<Adapter> = arguments
-        .adapter
-        .iter()
-        .map(Adapter::read)
-        .collect::<Result<_, _>>()?;
-    Ok(Merge::new(base, &adapters, arguments.safe)?)
+fn read_adapters(arguments: &Arguments) -> Result<Vec<Adapter>, Failure> {
+    let adapters = arguments.adapter.iter().map(Adapter::read);
+    Ok(adapters.collect::<Result<_, _>>()?)
 }
 
 /// What the journal says of a merge: the adapters, by their whole paths.
@@ -131,7 +129,7 @@ fn describe(arguments: &Arguments) -> Result<Value, Failure> {
     Ok(json!({ "adapters": adapters }))
 }
 
-fn report(merge: &Merge, arguments: &Arguments, output: &Path) -> String {
+fn report(merge: &Merge<'_>, arguments: &Arguments, output: &Path) -> String {
     let mut report = format!(
         "merged {} into {}: {} adapted",
         count(arguments.adapter.len(), "adapter"),

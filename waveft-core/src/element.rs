@@ -11,7 +11,7 @@ pub trait Real: Element<Real = Self> + NumAssign + PartialOrd + Send + Sync + 's
     fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self>;
 }
 
-/// A type that a weight is stored in: `f32`, `f64`, [`bf16`] or [`f16`].
+/// A type that a weight is stored in: `f32`, `f64`, [`struct@bf16`] or [`struct@f16`].
 pub trait Element: Pod {
     /// What is computed in: `f64` for `f64`, else `f32`.
     type Real: Real;

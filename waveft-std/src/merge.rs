@@ -11,18 +11,21 @@ use std::path::PathBuf;
 use crate::adapter::{Adapter, SavedTensor, Spectrum};
 use crate::checkpoint::{Checkpoint, Dtype, Edits, Tensor};
 use crate::config::Bias;
-use crate::convert::convert;
+use crate::convert::{convert, is_convertible};
 use crate::error::{Error, Result};
 use crate::layer::{LayerSpec, LayerUpdate, prepare};
 use crate::name_map::{NameMap, PrefixChange};
 
 /// What merging one or more adapters into a base comes to.
+///
+/// Beside the updates (12 bytes a coefficient, 16 where the weight is f64) it holds no tensor: saved ones stay in the
+/// adapters' mapped files.
 #[derive(Debug)]
-pub struct Merge {
+pub struct Merge<'a> {
     base: PathBuf,
     weights: BTreeMap<String, Weight>,
-    replaced: BTreeMap<String, Vec<u8>>,
-    added: BTreeMap<String, Added>,
+    replaced: BTreeMap<String, Replacement<'a>>,
+    added: BTreeMap<String, &'a SavedTensor>,
     renamed: Vec<(String, String)>,
     safe: bool,
 }
@@ -35,12 +38,11 @@ struct Weight {
     updates: Vec<LayerUpdate>,
 }
 
-/// A tensor that the base lacks.
-#[derive(Debug)]
-struct Added {
+/// A saved tensor, and the type of the base's that it replaces.
+#[derive(Clone, Copy, Debug)]
+struct Replacement<'a> {
+    tensor: &'a SavedTensor,
     dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
 }
 
 /// An adapter's layer and where it goes.
@@ -50,7 +52,7 @@ struct Target<'a> {
     weight: Tensor<'a>,
 }
 
-impl Merge {
+impl<'a> Merge<'a> {
     /// Finds what adding the adapters to the base changes. They are added one after the other, each rounded to the
     /// weight's type, as PEFT merges several.
     ///
@@ -64,7 +66,7 @@ impl Merge {
     /// When a module's weight is not in the base, is not a matrix, or is not of type F32, F64, BF16 or F16; when a
     /// spectrum has more coefficients than its weight has entries; when a saved tensor's shape is not that of the
     /// base's; when two adapters replace one tensor by different ones; with `safe`, when a spectrum is not finite.
-    pub fn new(base: &Checkpoint, adapters: &[Adapter], safe: bool) -> Result<Self> {
+    pub fn new(base: &Checkpoint, adapters: &'a [Adapter], safe: bool) -> Result<Self> {
         let names: Vec<&str> = base.tensors().map(|tensor| tensor.name).collect();
         let mut merge = Self {
             base: base.path().to_owned(),
@@ -104,13 +106,13 @@ impl Merge {
     }
 
     /// The weight that a spectrum is for.
-    fn target<'a>(
+    fn target<'t>(
         &self,
-        base: &'a Checkpoint,
-        adapter: &'a Adapter,
-        spectrum: &'a Spectrum,
+        base: &'t Checkpoint,
+        adapter: &'t Adapter,
+        spectrum: &'t Spectrum,
         map: &NameMap,
-    ) -> Result<Target<'a>> {
+    ) -> Result<Target<'t>> {
         let name = map.weight_name(spectrum.module());
         let unfit = |expected: &str, found: String| {
             Err(Error::tensor(base.path(), name.as_str(), expected, found))
@@ -152,56 +154,41 @@ impl Merge {
         &mut self,
         base: &Checkpoint,
         adapter: &Adapter,
-        tensor: &SavedTensor,
+        tensor: &'a SavedTensor,
         map: &NameMap,
     ) -> Result<bool> {
         let name = map.base_name(tensor.name());
-        let known = base.tensor(&name);
-        let (name, dtype) = match known {
-            Some(known) => (name.into_owned(), known.dtype),
-            // The base's names get the adapter's prefix, if they lack it.
-            None if matches!(map.change(), PrefixChange::Strip(_)) => {
-                (tensor.name().to_owned(), tensor.dtype())
-            }
-            None => (name.into_owned(), tensor.dtype()),
-        };
         let unfit = |expected: String, found: String| {
             Err(Error::tensor(adapter.path(), tensor.key(), expected, found))
         };
-        if let Some(known) = known
-            && known.shape != tensor.shape()
-        {
-            return unfit(
-                format!("the base's shape {:?}", known.shape),
-                format!("{:?}", tensor.shape()),
-            );
-        }
-        if known.is_none() && !is_trained(adapter, tensor.name()) {
+        let known = base.tensor(&name);
+        let before = if let Some(known) = known {
+            if known.shape != tensor.shape() {
+                let expected = format!("the base's shape {:?}", known.shape);
+                return unfit(expected, format!("{:?}", tensor.shape()));
+            }
+            if !is_convertible(tensor.dtype(), known.dtype) {
+                let expected = format!("the base's type {}", known.dtype);
+                return unfit(expected, tensor.dtype().to_string());
+            }
+            let dtype = known.dtype;
+            let replacement = Replacement { tensor, dtype };
+            let before = self.replaced.insert(name.into_owned(), replacement);
+            before.map(|before| before.tensor)
+        } else if is_trained(adapter, tensor.name()) {
+            // The base's names get the adapter's prefix, if they lack it.
+            let name = match map.change() {
+                PrefixChange::Strip(_) => tensor.name().to_owned(),
+                _ => name.into_owned(),
+            };
+            self.added.insert(name, tensor)
+        } else {
             return unfit(
                 "a tensor that the base has, or of a module in \"modules_to_save\"".to_owned(),
                 format!("{name:?} in neither"),
             );
-        }
-        let Some(bytes) = convert(tensor.bytes(), tensor.dtype(), dtype) else {
-            return unfit(
-                format!("the base's type {dtype}"),
-                tensor.dtype().to_string(),
-            );
         };
-        let before = match known {
-            Some(_) => self.replaced.insert(name, bytes.clone()),
-            None => {
-                let shape = tensor.shape().to_vec();
-                let bytes = bytes.clone();
-                let added = Added {
-                    dtype,
-                    shape,
-                    bytes,
-                };
-                self.added.insert(name, added).map(|added| added.bytes)
-            }
-        };
-        if before.is_some_and(|before| before != bytes) {
+        if before.is_some_and(|b| b.dtype() != tensor.dtype() || b.bytes() != tensor.bytes()) {
             return unfit(
                 "what an adapter before this one replaces the tensor by".to_owned(),
                 "another value".to_owned(),
@@ -270,28 +257,50 @@ impl Merge {
         for (old, new) in &self.renamed {
             edits.rename(old, new);
         }
-        for (name, added) in &self.added {
-            edits.add(name, added.dtype, added.shape.clone(), &added.bytes[..]);
+        for (name, tensor) in &self.added {
+            edits.add(name, tensor.dtype(), tensor.shape(), tensor.bytes());
         }
-        for (name, bytes) in &self.replaced {
-            if !self.weights.contains_key(name) {
-                edits.replace(name, &bytes[..]);
+        for (name, &Replacement { tensor, dtype }) in &self.replaced {
+            if self.weights.contains_key(name) {
+                continue;
+            }
+            if tensor.dtype() == dtype {
+                edits.replace(name, tensor.bytes());
+            } else if tensor.shape().len() == 2 {
+                // In bands: a head can be as large as the memory is.
+                edits.edit(name, move |rows: Range<usize>, band: &mut [u8]| {
+                    self.replace(name, rows, band);
+                    Ok(())
+                });
+            } else {
+                let converted = convert(tensor.bytes(), tensor.dtype(), dtype);
+                edits.replace(name, converted.unwrap_or_default());
             }
         }
         for (name, weight) in &self.weights {
             edits.edit(name, move |rows: Range<usize>, band: &mut [u8]| {
+                self.replace(name, rows.clone(), band);
                 self.add(name, weight, rows, band)
             });
         }
         edits
     }
 
-    /// Adds the updates to some rows of a weight, which a saved one may replace first.
-    fn add(&self, name: &str, weight: &Weight, rows: Range<usize>, band: &mut [u8]) -> Result<()> {
-        if let Some(saved) = self.replaced.get(name) {
-            let row = band.len() / rows.len().max(1);
-            band.copy_from_slice(&saved[rows.start * row..rows.end * row]);
+    /// Puts the saved tensor's rows in the place of the base's, if one was saved.
+    fn replace(&self, name: &str, rows: Range<usize>, band: &mut [u8]) {
+        let Some(&Replacement { tensor, dtype }) = self.replaced.get(name) else {
+            return;
+        };
+        let row = tensor.bytes().len() / tensor.shape()[0].max(1);
+        let saved = &tensor.bytes()[rows.start * row..rows.end * row];
+        // That the types convert was checked when it was taken.
+        if let Some(converted) = convert(saved, tensor.dtype(), dtype) {
+            band.copy_from_slice(&converted);
         }
+    }
+
+    /// Adds the updates to some rows of a weight.
+    fn add(&self, name: &str, weight: &Weight, rows: Range<usize>, band: &mut [u8]) -> Result<()> {
         for update in &weight.updates {
             update
                 .add_rows(rows.clone(), weight.dtype, band)

@@ -92,7 +92,8 @@ fn every_case_merges_as_peft_merges_it() {
     for case in cases() {
         let name = text(&case, "name");
         let base = Checkpoint::open(data(text(&case, "base"))).unwrap();
-        let merge = Merge::new(&base, &adapters(&case), true).unwrap();
+        let adapters = adapters(&case);
+        let merge = Merge::new(&base, &adapters, true).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("merged");
         rewrite::write_to(&base, &merge.edits(), &output, &()).unwrap();
@@ -123,7 +124,8 @@ fn merging_in_place_and_back_restores_every_byte() {
             fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }
         let base = Checkpoint::open(folder.path()).unwrap();
-        let merge = Merge::new(&base, &adapters(&case), false).unwrap();
+        let adapters = adapters(&case);
+        let merge = Merge::new(&base, &adapters, false).unwrap();
         let edits = merge.edits();
         let output = folder.path().parent().unwrap().join(format!(
             "{}-merged",
@@ -229,6 +231,78 @@ fn write(path: &Path, name: &str, shape: &[usize], values: &[f32]) {
     safetensors::serialize_to_file([(name, view)], None, path).unwrap();
 }
 
+/// A head of another type than the base's, which an adapter update goes on top of: in bands, and as a vector.
+#[test]
+fn saved_tensors_take_the_bases_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, adapter) = small(folder.path(), 4, 3, &[0.25; 4]);
+    let base = folder.path().join("half.safetensors");
+    let ones: Vec<u8> = [f16::ONE; 12]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    let view = |shape: &[usize]| {
+        let bytes = &ones[..2 * shape.iter().product::<usize>()];
+        safetensors::tensor::TensorView::new(Dtype::F16, shape.to_vec(), bytes).unwrap()
+    };
+    let tensors = [
+        ("layer.weight", view(&[4, 3])),
+        ("head.weight", view(&[2, 3])),
+        ("head.bias", view(&[2])),
+    ];
+    safetensors::serialize_to_file(tensors, None, &base).unwrap();
+
+    let mut config: Value = serde_json::from_str(adapter.config().json()).unwrap();
+    config["modules_to_save"] = json!(["head", "layer"]);
+    let saved = folder.path().join("saved");
+    fs::create_dir(&saved).unwrap();
+    fs::write(saved.join("adapter_config.json"), config.to_string()).unwrap();
+    let values: Vec<u8> = (0..12)
+        .flat_map(|i| (i as f32 / 8.0).to_le_bytes())
+        .collect();
+    let view = |shape: &[usize]| {
+        let bytes = &values[..4 * shape.iter().product::<usize>()];
+        safetensors::tensor::TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()
+    };
+    let spectrum = adapter.spectra()[0].to_f32();
+    let bytes: Vec<u8> = spectrum.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let spectrum = safetensors::tensor::TensorView::new(Dtype::F32, vec![4], &bytes).unwrap();
+    let tensors = [
+        ("base_model.model.layer.waveft_spectrum", spectrum),
+        ("base_model.model.layer.base_layer.weight", view(&[4, 3])),
+        ("base_model.model.head.weight", view(&[2, 3])),
+        ("base_model.model.head.bias", view(&[2])),
+    ];
+    safetensors::serialize_to_file(tensors, None, &saved.join("adapter_model.safetensors"))
+        .unwrap();
+
+    let base = Checkpoint::open(&base).unwrap();
+    let adapters = [Adapter::read(&saved).unwrap()];
+    let merge = Merge::new(&base, &adapters, false).unwrap();
+    let output = folder.path().join("merged.safetensors");
+    rewrite::write_to(&base, &merge.edits(), &output, &()).unwrap();
+    let merged = Checkpoint::open(&output).unwrap();
+    let eighths = |count: usize| (0..count).map(|i| i as f64 / 8.0).collect::<Vec<_>>();
+    assert_eq!(values_of(&merged, "head.weight"), eighths(6));
+    assert_eq!(values_of(&merged, "head.bias"), eighths(2));
+    let spec = LayerSpec {
+        config: adapters[0].config(),
+        spectrum: &adapters[0].spectra()[0],
+        stored: (4, 3),
+        dtype: Dtype::F16,
+    };
+    let delta = &reconstruct(&prepare(&[spec]).unwrap()).unwrap()[0];
+    let expected = eighths(12).into_iter().zip(delta);
+    let expected: Vec<f64> = expected
+        .map(|(w, d)| f16::from_f32(w as f32 + d).to_f64())
+        .collect();
+    assert_eq!(values_of(&merged, "layer.weight"), expected);
+}
+
+fn values_of(checkpoint: &Checkpoint, name: &str) -> Vec<f64> {
+    values(&checkpoint.tensor(name).unwrap())
+}
+
 #[test]
 fn what_does_not_fit_is_refused_with_nothing_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -257,7 +331,7 @@ fn what_does_not_fit_is_refused_with_nothing_written() {
     // Finite coefficients whose update overflows: found when the weight is written.
     let folder = tempfile::tempdir().unwrap();
     let (base, adapter) = small(folder.path(), 4, 4, &[3e38]);
-    let merge = Merge::new(&base, &[adapter], true).unwrap();
+    let merge = Merge::new(&base, std::slice::from_ref(&adapter), true).unwrap();
     let output = folder.path().join("merged.safetensors");
     let error = rewrite::write_to(&base, &merge.edits(), &output, &()).unwrap_err();
     assert!(matches!(error, Error::NonFinite { .. }), "{error}");
