@@ -81,13 +81,7 @@ fn the_demo_merges_as_peft_merges_it_and_back() {
     let opened = Checkpoint::open(&copy).unwrap();
     let merge = Merge::new(&opened, &adapters, true).unwrap();
     let cases = golden("minilm-demo.json");
-    let adapted: Vec<&str> = merge.adapted().collect();
-    assert_eq!(cases.len(), 4);
-    assert!(
-        cases
-            .iter()
-            .all(|case| adapted.contains(&case["name"].as_str().unwrap()))
-    );
+    assert_eq!((cases.len(), merge.adapted().count()), (4, 4));
 
     let output = folder.path().join("merged.safetensors");
     rewrite::write_to(&opened, &merge.edits(), &output, &()).unwrap();
@@ -123,9 +117,8 @@ fn minilm() -> Option<PathBuf> {
         return Some(folder);
     }
     // Not `eprintln!`, whose output the test harness keeps to itself when a test passes.
-    let message =
-        "all-MiniLM-L6-v2 is absent: merging into it was not tested (tools/minilm.sh fetches it)";
-    writeln!(io::stderr(), "{message}").unwrap();
+    let message = "all-MiniLM-L6-v2 is absent, so merging into it was not tested; tools/minilm.sh fetches it\n";
+    io::stderr().write_all(message.as_bytes()).unwrap();
     None
 }
 
@@ -136,7 +129,7 @@ fn minilm_merges_as_peft_merges_it() {
     let adapters = [real_adapter()];
     let merge = Merge::new(&base, &adapters, true).unwrap();
     let cases = golden("minilm-merged.json");
-    assert_eq!((cases.len(), merge.adapted().len()), (12, 12));
+    assert_eq!((cases.len(), merge.adapted().count()), (12, 12));
 
     let outputs = tempfile::tempdir().unwrap();
     let output = outputs.path().join("merged");
