@@ -13,6 +13,10 @@ use waveft_std::rewrite;
 
 use crate::Failure;
 use crate::progress::{Bar, count};
+use crate::table::align;
+
+/// Rows of the table of adapted weights.
+const MOST_ROWS: usize = 24;
 
 /// Add adapters to a base checkpoint
 ///
@@ -129,8 +133,33 @@ fn describe(arguments: &Arguments) -> Result<Value, Failure> {
     Ok(json!({ "adapters": adapters }))
 }
 
+/// The adapted weights as a table, the first of them if there are many.
+fn adapted(merge: &Merge<'_>) -> String {
+    let mut rows = vec![
+        ["weight", "stored as", "dtype", "coefficients"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for (name, weight) in merge.adapted().take(MOST_ROWS) {
+        let (height, width) = weight.shape();
+        let n = weight.coefficients().to_string();
+        rows.push(vec![
+            name.to_owned(),
+            format!("{height} × {width}"),
+            weight.dtype().to_string(),
+            n,
+        ]);
+    }
+    let mut table = align(&rows);
+    if merge.adapted().len() > MOST_ROWS {
+        table += &format!("and {} more\n", merge.adapted().len() - MOST_ROWS);
+    }
+    table
+}
+
 fn report(merge: &Merge<'_>, arguments: &Arguments, output: &Path) -> String {
-    let mut report = format!(
+    let mut report = adapted(merge);
+    report += &format!(
         "merged {} into {}: {} adapted",
         count(arguments.adapter.len(), "adapter"),
         output.display(),

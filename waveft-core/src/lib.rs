@@ -1,16 +1,56 @@
-//! WaveFT without an operating system.
+//! WaveFT without an operating system: `no_std`, no allocation, nothing that panics on checked input.
+//!
+//! WaveFT adapts a frozen `M × N` layer by training `n` wavelet coefficients at places drawn from a seed. The update of
+//! its weight is
+//!
+//! ```text
+//! ΔW = scaling · R · S · Cᵀ
+//! ```
+//!
+//! where `S` is a sparse spectrum and `R` and `C` are one-dimensional synthesis (inverse DWT) operators. Every trained
+//! coefficient is one *atom*, the outer product of two short filters, so ΔW is never transformed as a whole.
+//!
+//! The modules follow the data's way:
+//!
+//! 1. [`filter_bank`]: the wavelets, as constants or by name.
+//! 2. [`sampling`]: which places are trained, as PEFT and torch draw them.
+//! 3. [`geometry`]: from a place to an atom.
+//! 4. [`spectrum`]: atoms in the operator's order, and their coefficients.
+//! 5. [`operator`]: ΔW written, added, subtracted and undone, on a weight seen through [`matrix`].
+//!
+//! Beside them are [`element`], the number types, [`isa`], the instruction sets, and [`error`]. [`DeltaWeight`] has an
+//! example that goes the whole way.
+//!
+//! [`DeltaWeight`]: operator::DeltaWeight
+//!
+//! All memory is the caller's; how much is told by functions: [`sampling::scratch_len`] for drawing,
+//! [`undo_len`](operator::DeltaWeight::undo_len) for undoing. A layer keeps 8 bytes of atom and one coefficient for each of
+//! its `n`, and nothing that grows with `M · N`.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+#[forbid(unsafe_code)]
 pub mod element;
+#[forbid(unsafe_code)]
 pub mod error;
+#[forbid(unsafe_code)]
 pub mod filter_bank;
+#[forbid(unsafe_code)]
 pub mod geometry;
 pub mod isa;
+#[forbid(unsafe_code)]
 pub mod matrix;
+#[forbid(unsafe_code)]
 pub mod operator;
+#[forbid(unsafe_code)]
 pub mod sampling;
+#[forbid(unsafe_code)]
 pub mod spectrum;
+#[forbid(unsafe_code)]
 mod sweep;
 
 pub use error::Error;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

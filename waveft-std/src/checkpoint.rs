@@ -285,6 +285,7 @@ impl CheckpointFile {
         // changes a base takes an exclusive lock first and has no map of that file; a foreign program that writes to the file
         // or cuts it while it is mapped is what any reader of mapped checkpoints has to trust not to run. The bytes are only
         // ever seen as plain integers, of which every value is valid.
+        #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(&path))?;
         let header = Header::parse(&map).map_err(|fault| match fault.tensor {
             Some(tensor) => Error::tensor(&path, tensor, fault.expected, fault.found),

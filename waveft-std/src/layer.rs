@@ -192,6 +192,11 @@ impl LayerUpdate {
         (geometry.rows().length(), geometry.columns().length())
     }
 
+    /// Its number of coefficients, `n`.
+    pub fn coefficients(&self) -> usize {
+        self.places.atoms.len()
+    }
+
     /// Adds rows `rows` of ΔW to a band of the weight that holds just these rows, row-major.
     ///
     /// `band` is aligned for its elements. Each entry is rounded once, as PEFT's merge rounds it.

@@ -1,4 +1,28 @@
-//! WaveFT on a whole machine.
+//! WaveFT on a whole machine: PEFT's files, checkpoints, and merging them in parallel.
+//!
+//! The modules follow the data's way:
+//!
+//! 1. [`config`] and [`adapter`]: an adapter as PEFT saves it. [`target_modules`]: which modules a configuration adapts, so
+//!    that one can also be created; its random start is torch's ([`normal`]).
+//! 2. [`checkpoint`]: a base, one file or shards, mapped. [`name_map`]: from an adapter's names to a base's.
+//! 3. [`layer`]: all layers' updates at once, places drawn once for each shape and seed.
+//! 4. [`merge`]: what adapters change in a base; [`delta`]: their updates on their own.
+//! 5. [`rewrite`]: the changed checkpoint in a new place; [`in_place`]: in its own, with a journal from which every byte
+//!    comes back.
+//!
+//! ```no_run
+//! use waveft_std::{adapter::Adapter, checkpoint::Checkpoint, merge::Merge, rewrite};
+//!
+//! let base = Checkpoint::open("model.safetensors")?;
+//! let adapters = [Adapter::read("my-adapter")?];
+//! let merge = Merge::new(&base, &adapters, false)?;
+//! rewrite::write_to(&base, &merge.edits(), "merged.safetensors", &())?;
+//! # Ok::<(), waveft_std::Error>(())
+//! ```
+//!
+//! Results are the same bits for any number of threads, which are rayon's. Errors name the file and the tensor, what was
+//! expected and what was found.
+#![deny(unsafe_code)]
 
 pub mod adapter;
 pub mod checkpoint;

@@ -32,10 +32,27 @@ pub struct Merge<'a> {
 
 /// A weight that is adapted.
 #[derive(Debug)]
-struct Weight {
+pub struct Weight {
     dtype: Dtype,
-    columns: usize,
+    shape: (usize, usize),
     updates: Vec<LayerUpdate>,
+}
+
+impl Weight {
+    /// The type of its elements.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Rows and columns, as it is stored.
+    pub fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    /// Coefficients of all adapters together.
+    pub fn coefficients(&self) -> usize {
+        self.updates.iter().map(LayerUpdate::coefficients).sum()
+    }
 }
 
 /// A saved tensor, and the type of the base's that it replaces.
@@ -223,7 +240,7 @@ impl<'a> Merge<'a> {
                 .entry(target.weight.name.to_owned())
                 .or_insert_with(|| Weight {
                     dtype: target.weight.dtype,
-                    columns: target.weight.shape[1],
+                    shape: (target.weight.shape[0], target.weight.shape[1]),
                     updates: Vec::new(),
                 });
             weight.updates.push(update);
@@ -231,9 +248,11 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Names of the weights that are adapted, in order.
-    pub fn adapted(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.weights.keys().map(String::as_str)
+    /// The weights that are adapted, by name, in order.
+    pub fn adapted(&self) -> impl ExactSizeIterator<Item = (&str, &Weight)> {
+        self.weights
+            .iter()
+            .map(|(name, weight)| (name.as_str(), weight))
     }
 
     /// Names of the base's tensors that a saved one replaces, in order.
@@ -323,7 +342,7 @@ impl<'a> Merge<'a> {
             Some((at, found)) => Err(Error::NonFinite {
                 path: self.base.clone(),
                 tensor: name.to_owned(),
-                at: (rows.start * weight.columns) as u64 + at,
+                at: (rows.start * weight.shape.1) as u64 + at,
                 found,
             }),
         }
