@@ -152,5 +152,7 @@ def make_merged_and_logits():
 
 if __name__ == "__main__":
     warnings.simplefilter("error", UserWarning)
+    # Sums in one order on any machine, and 12,000 small reconstructions without waiting for threads.
+    torch.set_num_threads(1)
     make_demo()
     make_merged_and_logits()
