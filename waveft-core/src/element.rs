@@ -6,7 +6,9 @@ use half::{bf16, f16};
 use num_traits::NumAssign;
 
 /// A type that transforms are computed in: `f32` or `f64`.
-pub trait Real: Element<Real = Self> + NumAssign + PartialOrd + Send + Sync + 'static {
+pub trait Real:
+    Element<Real = Self> + NumAssign + From<i16> + PartialOrd + Send + Sync + 'static
+{
     /// The wavelet's filters in this type, each tap rounded once.
     fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self>;
 }

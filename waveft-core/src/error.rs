@@ -58,6 +58,15 @@ pub enum Error {
         /// Elements found.
         found: usize,
     },
+    /// A signal shorter than its extension mode needs, or longer than a slice can be.
+    SignalLength {
+        /// The smallest length accepted.
+        least: usize,
+        /// The largest length accepted.
+        most: usize,
+        /// The length found.
+        found: usize,
+    },
     /// A matrix of the wrong shape, rows × columns.
     Shape {
         /// Shape expected.
@@ -107,6 +116,10 @@ impl fmt::Display for Error {
                 expected,
                 found,
             } => write!(f, "expected {what} of {expected} elements, found {found}"),
+            Self::SignalLength { least, most, found } => write!(
+                f,
+                "expected a signal of {least} to {most} samples, found {found}"
+            ),
             Self::Shape { expected, found } => write!(
                 f,
                 "expected a matrix of {} x {}, found {} x {}",

@@ -18,6 +18,9 @@
 //! 4. [`spectrum`]: atoms in the operator's order, and their coefficients.
 //! 5. [`operator`]: ΔW written, added, subtracted and undone, on a weight seen through [`matrix`].
 //!
+//! [`transform`] has `R` and `C` on their own: the one-dimensional transform, its inverse and the adjoint of each, with the
+//! boundaries of [`extension_mode`].
+//!
 //! Beside them are [`element`], the number types, [`isa`], the instruction sets, and [`error`]. [`DeltaWeight`] has an
 //! example that goes the whole way.
 //!
@@ -34,6 +37,8 @@ pub mod element;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
+pub mod extension_mode;
+#[forbid(unsafe_code)]
 pub mod filter_bank;
 #[forbid(unsafe_code)]
 pub mod geometry;
@@ -48,6 +53,8 @@ pub mod sampling;
 pub mod spectrum;
 #[forbid(unsafe_code)]
 mod sweep;
+#[forbid(unsafe_code)]
+pub mod transform;
 
 pub use error::Error;
 

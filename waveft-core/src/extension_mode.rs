@@ -1,0 +1,230 @@
+//! What a signal is taken to be beyond its ends.
+//!
+//! A filter near an end of a signal asks for samples that are not there. An [`ExtensionMode`] makes each of them from at
+//! most three real ones. The nine modes, their names and their values are those of [PyWavelets], also for signals shorter
+//! than the filter, where a mirrored or repeated copy is mirrored or repeated again.
+//!
+//! [PyWavelets]: https://pywavelets.readthedocs.io/en/latest/ref/signal-extension-modes.html
+
+/// How a signal of `N` samples goes on beyond its ends.
+///
+/// The pictures show the signal 1, 2, 4, 3, 2 (●) and what a mode adds to it (○). [`transform`](crate::transform) says
+/// what each means for an inverse and an adjoint.
+///
+/// # Examples
+/// ```
+/// use waveft_core::extension_mode::ExtensionMode;
+///
+/// assert_eq!(ExtensionMode::from_name("antireflect"), Some(ExtensionMode::Antireflect));
+/// assert_eq!(ExtensionMode::default().name(), "symmetric");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ExtensionMode {
+    /// Zeros beyond the ends: `0 0 0 | a b c d e | 0 0 0`.
+    ///
+    /// ```text
+    ///              │    ●    │
+    ///              │      ●  │
+    ///              │  ●     ●│
+    ///              │●        │
+    /// ○─○─○─○─○─○─○│─────────│○─○─○─○─○─○─○─
+    /// ```
+    Zero,
+    /// The end samples repeated: `a a a | a b c d e | e e e`.
+    ///
+    /// ```text
+    ///              │    ●    │
+    ///              │      ●  │
+    ///              │  ●     ●│○ ○ ○ ○ ○ ○ ○
+    /// ○ ○ ○ ○ ○ ○ ○│●        │
+    /// ─────────────│─────────│──────────────
+    /// ```
+    Constant,
+    /// Mirrored between samples, half-sample symmetric: `c b a | a b c d e | e d c`, of period `2N`.
+    ///
+    /// ```text
+    ///         ○    │    ●    │    ○
+    /// ○     ○      │      ●  │  ○
+    ///   ○ ○     ○  │  ●     ●│○     ○     ○
+    ///             ○│●        │        ○ ○
+    /// ─────────────│─────────│──────────────
+    /// ```
+    #[default]
+    Symmetric,
+    /// Repeated: `c d e | a b c d e | a b c`.
+    ///
+    /// ```text
+    ///         ○    │    ●    │    ○
+    /// ○         ○  │      ●  │      ○
+    ///   ○   ○     ○│  ●     ●│  ○     ○   ○
+    ///     ○        │●        │○         ○
+    /// ─────────────│─────────│──────────────
+    /// ```
+    Periodic,
+    /// The straight lines through the two samples at each end:
+    /// `4a−3b 3a−2b 2a−b | a b c d e | 2e−d 3e−2d 4e−3d`. With one sample as [`Constant`](Self::Constant).
+    ///
+    /// ```text
+    ///              │    ●    │
+    ///              │      ●  │
+    ///              │  ●     ●│
+    ///              │●        │○
+    /// ────────────○│─────────│──○───────────
+    ///           ○  │         │    ○
+    ///         ○    │         │      ○
+    ///       ○      │         │        ○
+    ///     ○        │         │          ○
+    ///   ○          │         │            ○
+    /// ○            │         │
+    /// ```
+    Smooth,
+    /// Repeated as in [`Periodic`](Self::Periodic), with only `⌈N/2⌉` coefficients a band: as few as can be. A signal
+    /// of odd length first has its last sample doubled: `d e e | a b c d e | e a b`.
+    ///
+    /// ```text
+    ///       ○      │    ●    │      ○
+    ///         ○    │      ●  │        ○
+    /// ○   ○     ○ ○│  ●     ●│○   ○     ○ ○
+    ///   ○          │●        │  ○
+    /// ─────────────│─────────│──────────────
+    /// ```
+    Periodization,
+    /// Mirrored at the end samples, whole-sample symmetric: `d c b | a b c d e | d c b`, of period `2N − 2`. Needs two
+    /// samples.
+    ///
+    /// ```text
+    ///   ○       ○  │    ●    │  ○       ○
+    ///     ○   ○    │      ●  │○           ○
+    /// ○     ○     ○│  ●     ●│    ○   ○
+    ///              │●        │      ○
+    /// ─────────────│─────────│──────────────
+    /// ```
+    Reflect,
+    /// Mirrored between samples and negated: `−c −b −a | a b c d e | −e −d −c`, of period `2N`.
+    ///
+    /// ```text
+    ///              │    ●    │
+    /// ○            │      ●  │
+    ///   ○          │  ●     ●│            ○
+    ///              │●        │          ○
+    /// ─────────────│─────────│──────────────
+    ///             ○│         │        ○
+    ///     ○     ○  │         │○     ○
+    ///       ○      │         │  ○
+    ///         ○    │         │    ○
+    /// ```
+    Antisymmetric,
+    /// Turned by half a turn about the end samples: `2a−d 2a−c 2a−b | a b c d e | 2e−d 2e−c 2e−b`, and again where a
+    /// copy ends, so that values go on rising or falling by `2(e − a)` every `2N − 2` samples. Needs two samples.
+    ///
+    /// ```text
+    ///              │         │          ○
+    ///              │         │            ○
+    ///              │    ●    │        ○
+    ///              │      ●  │      ○
+    ///   ○          │  ●     ●│    ○
+    ///     ○        │●        │○
+    /// ○─────○─────○│─────────│──○───────────
+    ///         ○    │         │
+    ///           ○  │         │
+    /// ```
+    Antireflect,
+}
+
+impl ExtensionMode {
+    /// All nine, in PyWavelets' order.
+    pub const ALL: [Self; 9] = [
+        Self::Zero,
+        Self::Constant,
+        Self::Symmetric,
+        Self::Periodic,
+        Self::Smooth,
+        Self::Periodization,
+        Self::Reflect,
+        Self::Antisymmetric,
+        Self::Antireflect,
+    ];
+
+    /// PyWavelets' name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zero => "zero",
+            Self::Constant => "constant",
+            Self::Symmetric => "symmetric",
+            Self::Periodic => "periodic",
+            Self::Smooth => "smooth",
+            Self::Periodization => "periodization",
+            Self::Reflect => "reflect",
+            Self::Antisymmetric => "antisymmetric",
+            Self::Antireflect => "antireflect",
+        }
+    }
+
+    /// The mode that PyWavelets has under a name, in lower case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// Samples that a signal has at least: 2 for the modes that mirror at the end samples, else 1.
+    #[must_use]
+    pub const fn least_length(self) -> usize {
+        match self {
+            Self::Reflect | Self::Antireflect => 2,
+            _ => 1,
+        }
+    }
+
+    /// The sample at `index` as a sum of at most three real ones: where each is and what it is multiplied by. Where a
+    /// weight is zero the sample is not part of the sum, so that a NaN there does no harm.
+    ///
+    /// `length` is at least [`least_length`](Self::least_length). A weight exceeds the distance from the signal by 2 at
+    /// most, and filters reach less than [`MAX_TAPS`](crate::filter_bank::MAX_TAPS) beyond it, so weights are exact.
+    pub(crate) fn sample(self, index: isize, length: usize) -> [(usize, i16); 3] {
+        let last = length as isize - 1;
+        let end = index.clamp(0, last);
+        let one = |at, weight| [(at, weight), (0, 0), (0, 0)];
+        let terms = match self {
+            _ if index == end => one(index, 1),
+            Self::Zero => one(0, 0),
+            Self::Constant => one(end, 1),
+            Self::Periodic => one(index.rem_euclid(last + 1), 1),
+            Self::Periodization => {
+                let period = length.next_multiple_of(2) as isize;
+                one(index.rem_euclid(period).min(last), 1)
+            }
+            Self::Symmetric | Self::Antisymmetric => {
+                let at = index.rem_euclid(2 * last + 2);
+                let negated = self == Self::Antisymmetric && at > last;
+                one(at.min(2 * last + 1 - at), if negated { -1 } else { 1 })
+            }
+            Self::Reflect => {
+                let at = index.rem_euclid(2 * last);
+                one(at.min(2 * last - at), 1)
+            }
+            Self::Antireflect => {
+                // Two copies, of which the second is turned about the last sample, rise by twice what the signal rises
+                // from its first sample to its last.
+                let at = index.rem_euclid(2 * last);
+                let rise = 2 * index.div_euclid(2 * last);
+                if at <= last {
+                    [(at, 1), (last, rise), (0, -rise)]
+                } else {
+                    [(2 * last - at, -1), (last, rise + 2), (0, -rise)]
+                }
+            }
+            Self::Smooth if last == 0 => one(end, 1),
+            Self::Smooth => {
+                // On from the end along the line that leads there from its neighbour.
+                let away = index - end;
+                [
+                    (end, 1 + away.abs()),
+                    (end - away.signum(), -away.abs()),
+                    (0, 0),
+                ]
+            }
+        };
+        terms.map(|(at, weight)| (at as usize, weight as i16))
+    }
+}
