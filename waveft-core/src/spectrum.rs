@@ -134,7 +134,7 @@ impl<'a, F> SparseSpectrum<'a, F> {
     ///
     /// # Errors
     /// [`Error::Length`] unless both have one length, [`Error::OutOfBounds`] if an atom lies outside
-    /// the layer, [`Error::Unsorted`] if they are not in ascending order.
+    /// the layer, [`Error::Unsorted`] if they are not in ascending order or one comes twice.
     pub fn new(
         geometry: Geometry,
         atoms: &'a [Atom],
@@ -143,7 +143,8 @@ impl<'a, F> SparseSpectrum<'a, F> {
         same_length("coefficients", atoms.len(), coefficients.len())?;
         for (at, atom) in atoms.iter().enumerate() {
             geometry.check(*atom)?;
-            if at > 0 && atoms[at - 1].key() > atom.key() {
+            // A place trained twice would be recorded twice, and undoing would not restore it.
+            if at > 0 && atoms[at - 1].key() >= atom.key() {
                 return Err(Error::Unsorted { at });
             }
         }
@@ -182,5 +183,27 @@ fn same_length(what: &'static str, expected: usize, found: usize) -> Result<(), 
             expected,
             found,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_comes_twice_is_refused() {
+        let place = |row, column| Location { row, column };
+        for taps in [1, 4] {
+            let layer = Geometry::new(5, 3, taps).unwrap();
+            let places = [place(4, 0), place(2, 1), place(4, 0)];
+            let (mut atoms, mut order) = ([Atom::default(); 3], [0; 3]);
+            sort_atoms(layer, &places, &mut atoms, &mut order).unwrap();
+            let twice = 1 + order
+                .windows(2)
+                .position(|pair| pair[0] + pair[1] == 2)
+                .unwrap();
+            let error = SparseSpectrum::new(layer, &atoms, &[1.0f32; 3]).unwrap_err();
+            assert_eq!(error, Error::Unsorted { at: twice });
+        }
     }
 }
