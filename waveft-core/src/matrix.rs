@@ -87,6 +87,17 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
         })
     }
 
+    /// The same matrix, borrowed for less long.
+    pub(crate) const fn reborrow(&mut self) -> MatrixMut<'_, T> {
+        MatrixMut {
+            data: self.data,
+            rows: self.rows,
+            columns: self.columns,
+            row_stride: self.row_stride,
+            column_stride: self.column_stride,
+        }
+    }
+
     /// `(rows, columns)`.
     #[must_use]
     pub const fn shape(&self) -> (usize, usize) {
@@ -136,15 +147,26 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
         }
     }
 
-    /// Asks the memory for a block that is about to be changed: the two ends of each row.
+    /// Elements from a column to the next.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, rows: Range<usize>, columns: Range<usize>) {
-        let mut element = self.element(rows.start, columns.start);
-        let last = (columns.len() - 1) * self.column_stride;
-        for _ in rows {
+    pub(crate) const fn column_stride(&self) -> usize {
+        self.column_stride
+    }
+
+    /// Asks the memory for a block that is about to be changed, of a matrix whose entries are
+    /// neighbours in a row: the two ends of each row.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, row: usize, rows: usize, columns: Range<usize>) {
+        let mut element = row * self.row_stride + columns.start;
+        // Two neighbours are nearly always in one line.
+        let last = if columns.len() > 2 {
+            columns.len() - 1
+        } else {
+            0
+        };
+        for _ in 0..rows {
             isa::prefetch(self.data, element);
-            // Two neighbours are nearly always in one line.
-            if last > 1 {
+            if last > 0 {
                 isa::prefetch(self.data, element + last);
             }
             element += self.row_stride;

@@ -202,16 +202,30 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
         update: impl Update<T, F>,
     ) -> Result<(), Error> {
         self.check_shape(weight)?;
-        self.isa.run(Sweep {
+        let sweep = Sweep {
             spectrum: self.spectrum,
             bank: self.bank,
             rows: self.rows.clone(),
-            visitor: Target {
+        };
+        let first_row = self.rows.start;
+        let neighbours = weight.has_neighbours();
+        let weight = weight.reborrow();
+        if neighbours {
+            let target = Target::<_, _, true> {
                 weight,
-                first_row: self.rows.start,
+                first_row,
                 update,
-            },
-        });
+            };
+            sweep.run(self.isa, target);
+        } else {
+            // Scattered entries gain nothing from vector instructions.
+            let target = Target::<_, _, false> {
+                weight,
+                first_row,
+                update,
+            };
+            sweep.run(Isa::Portable, target);
+        }
         Ok(())
     }
 
@@ -287,27 +301,36 @@ impl<T: Element> Update<T, T::Real> for Undo<'_, T> {
     }
 }
 
-/// A weight under the sweep, of which the first row is `first_row` of the layer.
-struct Target<'w, 'm, T, U> {
-    weight: &'w mut MatrixMut<'m, T>,
+/// A weight under the sweep, of which the first row is `first_row` of the layer; `NEIGHBOURS` says
+/// whether the entries of a row are neighbours in memory.
+struct Target<'w, T, U, const NEIGHBOURS: bool> {
+    weight: MatrixMut<'w, T>,
     first_row: usize,
     update: U,
 }
 
-impl<T: Copy, F: Real, U: Update<T, F>> Visitor<F> for Target<'_, '_, T, U> {
+impl<T: Copy, F: Real, U: Update<T, F>, const NEIGHBOURS: bool> Visitor<F>
+    for Target<'_, T, U, NEIGHBOURS>
+{
     #[inline(always)]
     fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
-        let rows = rows.start - self.first_row..rows.end - self.first_row;
-        self.weight.prefetch(rows, columns);
+        if NEIGHBOURS {
+            let row = rows.start - self.first_row;
+            self.weight.prefetch(row, rows.len(), columns);
+        }
     }
 
     #[inline(always)]
     fn visit<const W: usize>(&mut self, row: usize, column: usize, block: Block<'_, F, W>) {
-        let mut element = self.weight.element(row - self.first_row, column);
-        // The common case in place, so that it is vectorised.
-        let neighbours = self.weight.has_neighbours();
+        let column_stride = if NEIGHBOURS {
+            1
+        } else {
+            self.weight.column_stride()
+        };
+        let mut element =
+            (row - self.first_row) * self.weight.row_stride() + column * column_stride;
         for unscaled in block {
-            if neighbours {
+            if NEIGHBOURS {
                 if let Some(entries) = self.weight.neighbours(element) {
                     self.update.update(entries, &unscaled);
                 }

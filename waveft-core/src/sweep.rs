@@ -11,12 +11,12 @@
 use crate::element::Real;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::geometry::Atom;
-use crate::isa::Kernel;
+use crate::isa::{Isa, Kernel};
 use crate::spectrum::SparseSpectrum;
 use core::ops::Range;
 
-/// Atoms that are added while the memory under as many further ones is asked for.
-const BATCH: usize = 8;
+/// How many atoms before its own turn the memory under an atom is asked for.
+const AHEAD: usize = 16;
 
 /// What is done with the entries of ΔW. Its methods are to be marked `#[inline(always)]`, for they
 /// are part of the kernel.
@@ -49,43 +49,65 @@ impl<F: Real, const W: usize> Iterator for Block<'_, F, W> {
     }
 }
 
-/// A sweep over some rows.
-pub(crate) struct Sweep<'a, F, V> {
+/// A sweep over some rows, in up to two passes.
+#[derive(Clone)]
+pub(crate) struct Sweep<'a, F> {
     pub(crate) spectrum: SparseSpectrum<'a, F>,
     /// `None`: a coefficient is an entry.
     pub(crate) bank: Option<FilterBank<'a, F>>,
     pub(crate) rows: Range<usize>,
-    pub(crate) visitor: V,
 }
 
-impl<F: Real, V: Visitor<F>> Kernel for Sweep<'_, F, V> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(mut self) {
-        match self.bank {
-            None => self.entries(),
-            Some(bank) => {
-                let others = match bank.taps() {
-                    2 => self.alone::<2>(bank),
-                    _ => self.alone::<0>(bank),
-                };
-                if others {
-                    self.pairs(bank);
-                }
-            }
+impl<F: Real> Sweep<'_, F> {
+    /// Visits every entry of the rows that an atom covers, with these instructions.
+    pub(crate) fn run(self, isa: Isa, visitor: impl Visitor<F>) {
+        let Some(bank) = self.bank else {
+            isa.run(Entries {
+                sweep: self,
+                visitor,
+            });
+            return;
+        };
+        let sweep = self.clone();
+        // Small kernels that own what they touch keep it in registers.
+        let (visitor, others) = match bank.taps() {
+            2 => isa.run(Alone::<_, _, 2> {
+                sweep,
+                bank,
+                visitor,
+            }),
+            _ => isa.run(Alone::<_, _, 0> {
+                sweep,
+                bank,
+                visitor,
+            }),
+        };
+        if others {
+            isa.run(Overlapping {
+                sweep: self,
+                bank,
+                visitor,
+            });
         }
     }
 }
 
-impl<F: Real, V: Visitor<F>> Sweep<'_, F, V> {
-    /// Without a wavelet: an atom is one entry.
+/// Without a wavelet: an atom is one entry.
+struct Entries<'a, F, V> {
+    sweep: Sweep<'a, F>,
+    visitor: V,
+}
+
+impl<F: Real, V: Visitor<F>> Kernel for Entries<'_, F, V> {
+    type Output = ();
+
     #[inline(always)]
-    fn entries(&mut self) {
-        let atoms = self.spectrum.atoms();
-        let first = atoms.partition_point(|atom| atom.row() < self.rows.start);
-        let pairs = atoms.iter().zip(self.spectrum.coefficients()).skip(first);
-        for (atom, &coefficient) in pairs.take_while(|(atom, _)| atom.row() < self.rows.end) {
+    fn run(mut self) {
+        let Sweep { spectrum, rows, .. } = self.sweep;
+        let atoms = spectrum.atoms();
+        let first = atoms.partition_point(|atom| atom.row() < rows.start);
+        let pairs = atoms.iter().zip(spectrum.coefficients()).skip(first);
+        for (atom, &coefficient) in pairs.take_while(|(atom, _)| atom.row() < rows.end) {
             let block = Block {
                 coefficient,
                 row_taps: &[F::one()],
@@ -94,73 +116,119 @@ impl<F: Real, V: Visitor<F>> Sweep<'_, F, V> {
             self.visitor.visit(atom.row(), atom.column(), block);
         }
     }
+}
 
-    /// The atoms whose entries are their own, under filters of `TAPS` taps, or any number for 0.
-    /// Says whether there are others.
+/// The atoms whose entries are their own, under filters of `TAPS` taps, or any number for 0. Yields
+/// the visitor, and whether there are other atoms.
+struct Alone<'a, F, V, const TAPS: usize> {
+    sweep: Sweep<'a, F>,
+    bank: FilterBank<'a, F>,
+    visitor: V,
+}
+
+impl<F: Real, V: Visitor<F>, const TAPS: usize> Kernel for Alone<'_, F, V, TAPS> {
+    type Output = (V, bool);
+
     #[inline(always)]
-    fn alone<const TAPS: usize>(&mut self, bank: FilterBank<'_, F>) -> bool {
-        let taps = if TAPS > 0 { TAPS } else { bank.taps() };
-        let all = self.spectrum.atoms();
-        let first = all.partition_point(|atom| atom.row() < self.rows.start / 2);
-        let bound = self.rows.end.div_ceil(2) + taps / 2 - 1;
-        let end = all.partition_point(|atom| atom.row() < bound);
-        let columns = self.spectrum.geometry().columns();
+    fn run(mut self) -> (V, bool) {
+        let Range { start, end } = self.sweep.rows;
+        let reach = self.taps() / 2;
+        let atoms = self.sweep.spectrum.atoms();
+        let below = |bound: usize| atoms.partition_point(|atom| atom.row() < bound);
+        let all = below(start / 2)..below(end.div_ceil(2) + reach - 1);
+        let first_whole = below(start.div_ceil(2) + reach - 1);
+        let whole = first_whole..below(end / 2).max(first_whole);
+        let mut others = self.visit::<true>(whole.clone());
+        for cut in [all.start..whole.start, whole.end..all.end] {
+            others |= self.visit::<false>(cut);
+        }
+        (self.visitor, others)
+    }
+}
+
+impl<F: Real, V: Visitor<F>, const TAPS: usize> Alone<'_, F, V, TAPS> {
+    #[inline(always)]
+    fn taps(&self) -> usize {
+        if TAPS > 0 { TAPS } else { self.bank.taps() }
+    }
+
+    /// Visits some atoms, of which all rows are swept if `WHOLE`. Says whether there are others
+    /// among them.
+    #[inline(always)]
+    fn visit<const WHOLE: bool>(&mut self, range: Range<usize>) -> bool {
+        let taps = self.taps();
+        let columns = self.sweep.spectrum.geometry().columns();
+        let atoms = &self.sweep.spectrum.atoms()[range.clone()];
+        let coefficients = &self.sweep.spectrum.coefficients()[range];
         let mut others = false;
-        for start in (first..end).step_by(BATCH) {
-            for next in all.iter().skip(start + BATCH).take(BATCH) {
+        for (at, (atom, &coefficient)) in atoms.iter().zip(coefficients).enumerate() {
+            if let Some(next) = atoms.get(at + AHEAD) {
+                let (rows, _) = self.rows_of::<WHOLE>(next);
                 let (column, column_end, _) = columns.support(next.column(), taps);
-                let rows = self.rows_of(next, taps).0;
                 self.visitor.expect(rows, column..column_end);
             }
-            let batch = start..end.min(start + BATCH);
-            let coefficients = &self.spectrum.coefficients()[batch.clone()];
-            for (atom, &coefficient) in all[batch].iter().zip(coefficients) {
-                if !atom.is_alone() {
-                    others = true;
-                    continue;
-                }
-                let (rows, first_tap) = self.rows_of(atom, taps);
-                let (column, column_end, cut) = columns.support(atom.column(), taps);
-                let row_filter = filter(&bank, atom.row_is_high());
-                let column_filter = filter(&bank, atom.column_is_high());
-                let mut outer = Outer {
-                    coefficient,
-                    row: rows.start,
-                    row_taps: &row_filter[first_tap..first_tap + rows.len()],
-                    column,
-                    column_taps: &column_filter[cut..cut + column_end - column],
-                };
-                if TAPS != 2 {
-                    while outer.block::<16>(&mut self.visitor) {}
-                    outer.block::<8>(&mut self.visitor);
-                    outer.block::<4>(&mut self.visitor);
-                }
-                outer.block::<2>(&mut self.visitor);
-                outer.block::<1>(&mut self.visitor);
+            if !atom.is_alone() {
+                others = true;
+                continue;
             }
+            let (rows, first_tap) = self.rows_of::<WHOLE>(atom);
+            let (column, column_end, cut) = columns.support(atom.column(), taps);
+            let row_filter = filter(&self.bank, atom.row_is_high());
+            let column_filter = filter(&self.bank, atom.column_is_high());
+            let mut outer = Outer {
+                coefficient,
+                row: rows.start,
+                row_taps: &row_filter[first_tap..first_tap + rows.len()],
+                column,
+                column_taps: &column_filter[cut..cut + column_end - column],
+            };
+            if TAPS != 2 {
+                while outer.block::<16>(&mut self.visitor) {}
+                outer.block::<8>(&mut self.visitor);
+                outer.block::<4>(&mut self.visitor);
+            }
+            outer.block::<2>(&mut self.visitor);
+            outer.block::<1>(&mut self.visitor);
         }
         others
     }
 
     /// The rows of an atom that are swept, and the row tap on the first of them.
     #[inline(always)]
-    fn rows_of(&self, atom: &Atom, taps: usize) -> (Range<usize>, usize) {
-        let (start, end, cut) = self.spectrum.geometry().rows().support(atom.row(), taps);
-        let first = start.max(self.rows.start);
-        let last = end.min(self.rows.end).max(first);
+    fn rows_of<const WHOLE: bool>(&self, atom: &Atom) -> (Range<usize>, usize) {
+        let taps = self.taps();
+        if WHOLE {
+            let end = 2 * atom.row() + 2;
+            return (end - taps..end, 0);
+        }
+        let axis = self.sweep.spectrum.geometry().rows();
+        let (start, end, cut) = axis.support(atom.row(), taps);
+        let first = start.max(self.sweep.rows.start);
+        let last = end.min(self.sweep.rows.end).max(first);
         (first..last, cut + first - start)
     }
+}
 
-    /// All atoms that share entries, two rows at a time.
+/// The atoms that share entries, two rows at a time.
+struct Overlapping<'a, F, V> {
+    sweep: Sweep<'a, F>,
+    bank: FilterBank<'a, F>,
+    visitor: V,
+}
+
+impl<F: Real, V: Visitor<F>> Kernel for Overlapping<'_, F, V> {
+    type Output = ();
+
     #[inline(always)]
-    fn pairs(&mut self, bank: FilterBank<'_, F>) {
-        let atoms = self.spectrum.atoms();
-        let reach = bank.taps() / 2;
+    fn run(mut self) {
+        let rows = self.sweep.rows.clone();
+        let atoms = self.sweep.spectrum.atoms();
+        let reach = self.bank.taps() / 2;
         let mut open = Open::new();
         let mut runs = Runs::new();
-        let mut pair = self.rows.start / 2;
+        let mut pair = rows.start / 2;
         let mut first = 0;
-        while 2 * pair < self.rows.end {
+        while 2 * pair < rows.end {
             // The first atom that covers this pair or a later one.
             let early = |atom: &Atom| atom.row() < pair || atom.is_alone();
             while atoms.get(first).is_some_and(early) {
@@ -171,21 +239,24 @@ impl<F: Real, V: Visitor<F>> Sweep<'_, F, V> {
                 pair = next.row() + 1 - reach;
                 continue;
             }
-            open.rows = self.rows.start.max(2 * pair)..self.rows.end.min(2 * pair + 2);
+            open.rows = rows.start.max(2 * pair)..rows.end.min(2 * pair + 2);
             runs.start(atoms, first, pair + reach);
             while let Some(at) = runs.next_by_column(atoms) {
-                self.accumulate(&bank, &mut open, at);
+                self.accumulate(&mut open, at);
             }
             open.flush(open.count, &mut self.visitor);
             pair += 1;
         }
     }
+}
 
+impl<F: Real, V: Visitor<F>> Overlapping<'_, F, V> {
     /// Adds atom `at` to the open entries, after those that it completes have left.
     #[inline(always)]
-    fn accumulate(&mut self, bank: &FilterBank<'_, F>, open: &mut Open<F>, at: usize) {
-        let (atom, coefficient) = (self.spectrum.atoms()[at], self.spectrum.coefficients()[at]);
-        let columns = self.spectrum.geometry().columns();
+    fn accumulate(&mut self, open: &mut Open<F>, at: usize) {
+        let (spectrum, bank) = (&self.sweep.spectrum, &self.bank);
+        let (atom, coefficient) = (spectrum.atoms()[at], spectrum.coefficients()[at]);
+        let columns = spectrum.geometry().columns();
         let (start, end, cut) = columns.support(atom.column(), bank.taps());
         let complete = open.count.min(start - open.first.min(start));
         open.flush(complete, &mut self.visitor);

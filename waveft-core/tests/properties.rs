@@ -170,16 +170,17 @@ proptest! {
             delta.rows(band).unwrap().add(&mut matrix).unwrap();
         }
         prop_assert_eq!(&banded, &expected);
-        // Every third column, say, of a matrix with room at the end of its rows.
+        // Every third column, say, of a matrix with room at the end of its rows and below them.
         let (column_stride, room) = gaps;
         let row_stride = columns * column_stride + room;
-        let mut strided = vec![7.0; rows * row_stride];
+        let mut strided = vec![7.0; (rows + 2) * row_stride];
         let mut matrix =
             MatrixMut::with_strides(&mut strided, rows, columns, row_stride, column_stride).unwrap();
         delta.write(&mut matrix).unwrap();
         for (at, &entry) in strided.iter().enumerate() {
             let (row, rest) = (at / row_stride, at % row_stride);
-            let inside = rest % column_stride == 0 && rest / column_stride < columns;
+            let inside =
+                row < rows && rest % column_stride == 0 && rest / column_stride < columns;
             let expected = if inside { expected[row * columns + rest / column_stride] } else { 7.0 };
             prop_assert_eq!(entry, expected);
         }
