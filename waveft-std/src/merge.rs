@@ -11,10 +11,13 @@ use std::path::PathBuf;
 use crate::adapter::{Adapter, SavedTensor, Spectrum};
 use crate::checkpoint::{Checkpoint, Dtype, Edits, Tensor};
 use crate::config::Bias;
-use crate::convert::{convert, is_convertible};
+use crate::convert::{convert, is_convertible, values};
 use crate::error::{Error, Result};
 use crate::layer::{LayerSpec, LayerUpdate, prepare};
 use crate::name_map::{NameMap, PrefixChange};
+
+/// Bytes of a saved tensor that are checked at a time: whole elements of any type.
+const CHECKED_BYTES: usize = 1 << 20;
 
 /// What merging one or more adapters into a base comes to.
 ///
@@ -77,12 +80,14 @@ impl<'a> Merge<'a> {
     /// the base lacks are added to it; if the base's names lack the adapter's prefix (`bert.`), they all get it then,
     /// for a task head is loaded only beside names that have it.
     ///
-    /// With `safe`, values that are not finite are refused: in spectra here, in merged weights when they are written.
+    /// With `safe`, values that are not finite are refused: in spectra and saved tensors here, in merged weights when they are
+    /// written.
     ///
     /// # Errors
     /// When a module's weight is not in the base, is not a matrix, or is not of type F32, F64, BF16 or F16; when a
     /// spectrum has more coefficients than its weight has entries; when a saved tensor's shape is not that of the
-    /// base's; when two adapters replace one tensor by different ones; with `safe`, when a spectrum is not finite.
+    /// base's; when two adapters replace one tensor by different ones; with `safe`, when a spectrum or a saved tensor is not
+    /// finite.
     pub fn new(base: &Checkpoint, adapters: &'a [Adapter], safe: bool) -> Result<Self> {
         let names: Vec<&str> = base.tensors().map(|tensor| tensor.name).collect();
         let mut merge = Self {
@@ -189,10 +194,12 @@ impl<'a> Merge<'a> {
                 return unfit(expected, tensor.dtype().to_string());
             }
             let dtype = known.dtype;
+            self.refuse_not_finite(adapter, tensor, dtype)?;
             let replacement = Replacement { tensor, dtype };
             let before = self.replaced.insert(name.into_owned(), replacement);
             before.map(|before| before.tensor)
         } else if is_trained(adapter, tensor.name()) {
+            self.refuse_not_finite(adapter, tensor, tensor.dtype())?;
             // The base's names get the adapter's prefix, if they lack it.
             let name = match map.change() {
                 PrefixChange::Strip(_) => tensor.name().to_owned(),
@@ -212,6 +219,36 @@ impl<'a> Merge<'a> {
             );
         }
         Ok(known.is_none())
+    }
+
+    /// With `safe`, refuses a saved tensor that is not finite in the type that it gets.
+    fn refuse_not_finite(
+        &self,
+        adapter: &Adapter,
+        tensor: &SavedTensor,
+        dtype: Dtype,
+    ) -> Result<()> {
+        if !self.safe {
+            return Ok(());
+        }
+        // Some at a time: a head can be as large as the memory is.
+        let chunks = tensor.bytes().chunks(CHECKED_BYTES);
+        let mut before = 0;
+        for chunk in chunks {
+            let converted = convert(chunk, tensor.dtype(), dtype).unwrap_or_default();
+            // What is no floating-point number is finite.
+            let values = values(&converted, dtype).unwrap_or_default();
+            if let Some((at, found)) = first_not_finite(&values) {
+                return Err(Error::NonFinite {
+                    path: adapter.path().to_owned(),
+                    tensor: tensor.key().to_owned(),
+                    at: before + at,
+                    found,
+                });
+            }
+            before += values.len() as u64;
+        }
+        Ok(())
     }
 
     fn prepare(&mut self, targets: &[Target<'_>]) -> Result<()> {
@@ -331,13 +368,7 @@ impl<'a> Merge<'a> {
         if !self.safe {
             return Ok(());
         }
-        let values = convert(band, weight.dtype, Dtype::F64).unwrap_or_default();
-        let (values, _) = values.as_chunks();
-        let values: Vec<f64> = values
-            .iter()
-            .map(|&bytes| f64::from_le_bytes(bytes))
-            .collect();
-        match first_not_finite(&values) {
+        match first_not_finite(&values(band, weight.dtype).unwrap_or_default()) {
             None => Ok(()),
             Some((at, found)) => Err(Error::NonFinite {
                 path: self.base.clone(),
