@@ -13,15 +13,16 @@ use crate::error::{Error, Result};
 use crate::layer::{LayerSpec, LayerUpdate, prepare};
 use crate::name_map::NameMap;
 use crate::rewrite::partial::Partial;
-use crate::rewrite::refuse_base;
+use crate::rewrite::{refuse_base, refuse_read};
 
 /// Writes ΔW in f32, `out × in`, of each of the adapter's modules, under the name of its weight in the base.
 ///
-/// The output appears complete or not at all; an older file of that name is replaced. One ΔW at a time is in memory.
+/// The output appears complete or not at all; an older file of that name is replaced. It has the
+/// permissions of the base's first file. One ΔW at a time is in memory.
 ///
 /// # Errors
 /// When a module's weight is not in the base or not a matrix, when a spectrum has more coefficients than its weight has
-/// entries, when the output is the base, and when writing fails.
+/// entries, when the output is the base or a file that is being read, such as the adapter's, and when writing fails.
 pub fn write_delta(
     base: &Checkpoint,
     adapter: &Adapter,
@@ -30,6 +31,7 @@ pub fn write_delta(
 ) -> Result<()> {
     let output = output.as_ref();
     refuse_base(base, output)?;
+    refuse_read(output)?;
     let (names, updates) = updates(base, adapter)?;
     let header = header(&names, &updates);
     let lengths = updates.iter().map(|update| entries(update) * 4);
@@ -54,21 +56,13 @@ pub fn write_delta(
         file.into_inner()?.sync_all()
     };
     let file = partial.reopen().map_err(Error::io(output))?;
-    set_mode(&file).map_err(Error::io(output))?;
+    if let Some(first) = base.files().first() {
+        let metadata = first.file().metadata().map_err(Error::io(first.path()))?;
+        let permissions = file.set_permissions(metadata.permissions());
+        permissions.map_err(Error::io(output))?;
+    }
     write(&file).map_err(Error::io(output))?;
     partial.appear()
-}
-
-/// What is unfinished is for nobody else to read; the result is, as far as the user's mask of permissions allows.
-#[cfg(unix)]
-fn set_mode(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn set_mode(_: &File) -> std::io::Result<()> {
-    Ok(())
 }
 
 fn entries(update: &LayerUpdate) -> u64 {

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use self::layout::{FileLayout, Source, lay_out, new_index};
 use self::other_files::{OtherFile, OtherFiles};
 use self::partial::Partial;
-use crate::checkpoint::file_system::{is_same, parent_of, sync_folder};
+use crate::checkpoint::file_system::{is_same, lock_exclusive, parent_of, sync_folder};
 use crate::checkpoint::positioned::{read_exact_at, write_all_at};
 use crate::checkpoint::{
     Band, BandBuffer, Checkpoint, CheckpointFile, Edits, INDEX_FILE, Progress, Resolved, RowEditor,
@@ -42,8 +42,8 @@ const COPY_BYTES: u64 = 16 << 20;
 /// # Errors
 /// When the edits do not fit the base (a tensor that it lacks, another length, a name that is taken); when an interrupted merge
 /// in place left the base half changed; when the output is the base, inside it or around it, is a folder that holds anything,
-/// or is being written by another run; whatever an editor refuses; and when reading or writing fails. The base is never
-/// changed, and until the new output is complete, an old one stays.
+/// is being written by another run, or is a file that is being read, such as an adapter's; whatever an editor refuses; and when
+/// reading or writing fails. The base is never changed, and until the new output is complete, an old one stays.
 ///
 /// # Examples
 /// ```
@@ -94,6 +94,7 @@ fn write_file(
             "a folder",
         ));
     }
+    refuse_read(output)?;
     let layouts = lay_out(base, edits, resolved)?;
     progress.start(layouts.iter().map(|layout| layout.length).sum());
     let partial = Partial::file(output)?;
@@ -433,6 +434,26 @@ pub(crate) fn refuse_base(base: &Checkpoint, output: &Path) -> Result<()> {
         return refused();
     }
     Ok(())
+}
+
+/// Refuses to replace a file that is being read, by this run or another: the adapter's, which would be lost. Open
+/// checkpoints hold a shared lock.
+pub(crate) fn refuse_read(output: &Path) -> Result<()> {
+    // Opening a pipe would wait for its other end; what cannot be opened, or is not there, is nobody's.
+    if !output.is_file() {
+        return Ok(());
+    }
+    let Ok(existing) = File::open(output) else {
+        return Ok(());
+    };
+    match lock_exclusive(&existing, output) {
+        Err(Error::Busy { .. }) => Err(Error::file(
+            output,
+            "an output that nothing reads",
+            "one that is being read: an adapter's own file, or another run's",
+        )),
+        locked => locked,
+    }
 }
 
 /// Refuses an output folder that is a file or holds anything.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
+use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 use waveft_std::Error;
 use waveft_std::adapter::Adapter;
@@ -227,7 +228,7 @@ fn write(path: &Path, name: &str, shape: &[usize], values: &[f32]) {
         .iter()
         .flat_map(|value| value.to_le_bytes())
         .collect();
-    let view = safetensors::tensor::TensorView::new(Dtype::F32, shape.to_vec(), &bytes).unwrap();
+    let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes).unwrap();
     safetensors::serialize_to_file([(name, view)], None, path).unwrap();
 }
 
@@ -243,7 +244,7 @@ fn saved_tensors_take_the_bases_type() {
         .collect();
     let view = |shape: &[usize]| {
         let bytes = &ones[..2 * shape.iter().product::<usize>()];
-        safetensors::tensor::TensorView::new(Dtype::F16, shape.to_vec(), bytes).unwrap()
+        TensorView::new(Dtype::F16, shape.to_vec(), bytes).unwrap()
     };
     let tensors = [
         ("layer.weight", view(&[4, 3])),
@@ -262,11 +263,11 @@ fn saved_tensors_take_the_bases_type() {
         .collect();
     let view = |shape: &[usize]| {
         let bytes = &values[..4 * shape.iter().product::<usize>()];
-        safetensors::tensor::TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()
+        TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()
     };
     let spectrum = adapter.spectra()[0].to_f32();
     let bytes: Vec<u8> = spectrum.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let spectrum = safetensors::tensor::TensorView::new(Dtype::F32, vec![4], &bytes).unwrap();
+    let spectrum = TensorView::new(Dtype::F32, vec![4], &bytes).unwrap();
     let tensors = [
         ("base_model.model.layer.waveft_spectrum", spectrum),
         ("base_model.model.layer.base_layer.weight", view(&[4, 3])),
@@ -352,4 +353,61 @@ fn what_does_not_fit_is_refused_with_nothing_written() {
         let error = Merge::new(&base, std::slice::from_ref(&adapter), false).unwrap_err();
         assert!(error.to_string().contains("layer.weight"), "{error}");
     }
+}
+
+/// With `safe`, saved tensors too must be finite, in the type that they get.
+#[test]
+fn saved_tensors_that_are_not_finite_are_refused() {
+    fn view(dtype: Dtype, bytes: &[u8]) -> TensorView<'_> {
+        TensorView::new(dtype, vec![3], bytes).unwrap()
+    }
+    for (value, dtype, width) in [(f32::NAN, Dtype::F32, 4), (1e6, Dtype::F16, 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (base, adapter) = small(folder.path(), 4, 4, &[1.0]);
+        let weight = base.tensor("layer.weight").unwrap().bytes;
+        let weight = TensorView::new(Dtype::F32, vec![4, 4], weight).unwrap();
+        let tensors = [
+            ("layer.weight", weight),
+            ("bias", view(dtype, &[0; 12][..3 * width])),
+        ];
+        let path = folder.path().join("biased.safetensors");
+        safetensors::serialize_to_file(tensors, None, &path).unwrap();
+        let base = Checkpoint::open(&path).unwrap();
+
+        let bias: Vec<u8> = [0.0, 1.0, value]
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        let spectrum = 1f32.to_le_bytes();
+        let spectrum = TensorView::new(Dtype::F32, vec![1], &spectrum).unwrap();
+        let tensors = [
+            ("base_model.model.layer.waveft_spectrum", spectrum),
+            ("base_model.model.bias", view(Dtype::F32, &bias)),
+        ];
+        let saved = folder.path().join("saved");
+        adapter.save(&saved).unwrap();
+        safetensors::serialize_to_file(tensors, None, &saved.join("adapter_model.safetensors"))
+            .unwrap();
+        let adapters = [Adapter::read(&saved).unwrap()];
+        assert!(Merge::new(&base, &adapters, false).is_ok());
+        let error = Merge::new(&base, &adapters, true).unwrap_err();
+        assert!(matches!(error, Error::NonFinite { at: 2, .. }), "{error}");
+        assert!(
+            error.to_string().contains("base_model.model.bias"),
+            "{error}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_update_of_its_own_has_the_bases_permissions() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (base, adapter) = small(folder.path(), 4, 4, &[1.0]);
+    fs::set_permissions(base.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    let output = folder.path().join("delta.safetensors");
+    write_delta(&base, &adapter, &output, &()).unwrap();
+    let mode = fs::metadata(&output).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
 }
