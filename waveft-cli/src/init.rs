@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use waveft_std::Error;
-use waveft_std::adapter::Adapter;
+use waveft_std::adapter::{Adapter, MODEL_FILE};
 use waveft_std::checkpoint::Checkpoint;
 use waveft_std::config::{AdapterConfig, CONFIG_FILE};
 use waveft_std::target_modules::linear_modules;
@@ -35,9 +35,11 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     let base = Checkpoint::open(&arguments.base)?;
     let modules = linear_modules(&base, config.fan_in_fan_out());
     let adapter = Adapter::create(config, &modules)?;
-    let config = arguments.output.join(CONFIG_FILE);
-    if config.exists() {
-        return Err(Error::OutputExists { path: config }.into());
+    for file in [CONFIG_FILE, MODEL_FILE] {
+        let path = arguments.output.join(file);
+        if path.exists() {
+            return Err(Error::OutputExists { path }.into());
+        }
     }
     adapter.save(&arguments.output)?;
     let coefficients: usize = adapter

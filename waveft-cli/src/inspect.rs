@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     path: PathBuf,
 
     /// The adapter's base, for its modules' shapes and the share of its parameters; the default is the one that the
-    /// adapter's configuration names, if it is on this machine
+    /// adapter's configuration names, if that is on this machine and has its modules
     #[arg(long, value_name = "FILE|DIR")]
     base: Option<PathBuf>,
 
@@ -57,22 +57,24 @@ fn base_of(arguments: &Arguments, adapter: &Adapter) -> Result<Option<Checkpoint
     if let Some(base) = &arguments.base {
         return Ok(Some(Checkpoint::open(base)?));
     }
-    let named = adapter.config().base_model_name_or_path().map(Path::new);
-    Ok(match named.filter(|path| path.exists()) {
-        Some(path) => Checkpoint::open(path).ok(),
-        None => None,
-    })
+    // Another model may be there by now.
+    let named = adapter.config().base_model_name_or_path();
+    let base = named.and_then(|path| Checkpoint::open(path).ok());
+    Ok(base.filter(|base| map_of(adapter, base).is_ok()))
+}
+
+/// Where the adapter's modules are in a base.
+fn map_of(adapter: &Adapter, base: &Checkpoint) -> waveft_std::error::Result<NameMap> {
+    let modules = adapter.spectra().iter().map(|spectrum| spectrum.module());
+    let names = base.tensors().map(|tensor| tensor.name);
+    NameMap::resolve(base.path(), modules, names)
 }
 
 fn adapter_facts(adapter: &Adapter, base: Option<&Checkpoint>) -> Result<Value, Failure> {
     let config = adapter.config();
     let map = match base {
         None => None,
-        Some(base) => {
-            let modules = adapter.spectra().iter().map(|spectrum| spectrum.module());
-            let names = base.tensors().map(|tensor| tensor.name);
-            Some((base, NameMap::resolve(base.path(), modules, names)?))
-        }
+        Some(base) => Some((base, map_of(adapter, base)?)),
     };
     let shape = |module: &str| {
         let (base, map) = map.as_ref()?;

@@ -49,14 +49,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let expected = format!("--count from 1 to {entries}, the entries of {rows} x {cols}");
         return Err(format!("expected {expected}, found {count}").into());
     }
-    let mut places = vec![Location::default(); count];
-    let mut scratch = vec![0; scratch_len(entries as u64, count)];
+    // What does not fit into 64 bits is refused when it is drawn.
+    let scratch = scratch_len(u64::try_from(entries).unwrap_or(u64::MAX), count);
+    let (mut places, mut scratch) = (room(count)?, room(scratch)?);
     locations(rows, cols, seed, &mut places, &mut scratch)?;
     match print(&places) {
         // Whoever reads has read enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => Ok(printed?),
     }
+}
+
+/// So many elements, unless the memory lacks room for them.
+fn room<T: Clone + Default>(count: usize) -> Result<Vec<T>, Failure> {
+    let mut elements = Vec::new();
+    if elements.try_reserve_exact(count).is_err() {
+        let bytes = count as u128 * size_of::<T>() as u128;
+        return Err(format!("expected {bytes} bytes of free memory, found less").into());
+    }
+    elements.resize(count, T::default());
+    Ok(elements)
 }
 
 fn print(places: &[Location]) -> io::Result<()> {

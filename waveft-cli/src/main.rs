@@ -12,6 +12,7 @@ mod progress;
 mod table;
 mod unmerge;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -52,7 +53,8 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            // The exit status tells it too.
+            let _ = writeln!(io::stderr(), "error: {failure}");
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,7 @@
 //! A progress bar where a terminal is attached, and what is said when the work is done.
 
+use std::io::{self, Write as _};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use waveft_std::checkpoint::Progress;
 
@@ -28,7 +30,8 @@ impl Bar {
     pub(crate) fn done(&self, what: &str) {
         self.bar.finish_and_clear();
         if !self.quiet {
-            println!("{what}");
+            // The work is done whether or not it can be told.
+            let _ = writeln!(io::stdout(), "{what}");
         }
     }
 }

@@ -387,3 +387,81 @@ fn failures_name_what_is_wrong_and_leave_nothing() {
         assert_eq!(waveft(usage, &[]).status.code(), Some(2), "{usage}");
     }
 }
+
+/// A run that cannot say what it did has still done it; one that cannot say why it failed has still failed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("merged");
+    let full = || fs::File::create("/dev/full").unwrap();
+    let merge = |adapter: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waveft"));
+        command.arg("merge").arg("--base").arg(data("bases/llama"));
+        command.arg("--adapter").arg(adapter);
+        command.arg("--output").arg(&output);
+        command
+    };
+    let failed = merge(&folder.path().join("nowhere"))
+        .stderr(full())
+        .status();
+    assert_eq!(failed.unwrap().code(), Some(1));
+    let done = merge(&data("adapters/plain")).stdout(full()).output();
+    let done = done.unwrap();
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+    assert!(output.join("model.safetensors").exists());
+}
+
+#[test]
+fn an_adapter_is_not_overwritten_by_what_is_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let adapter = folder.path().join("adapter");
+    copy_folder(&data("adapters/plain"), &adapter);
+    let before = contents(&adapter);
+    let base = data("bases/llama").join("model.safetensors");
+    let output = adapter.join("adapter_model.safetensors");
+    for command in ["merge", "delta"] {
+        let words = format!("{command} --base {{}} --adapter {{}} --output {{}}");
+        let said = complaint(&waveft(&words, &[&base, &adapter, &output]));
+        assert!(said.contains("adapter_model.safetensors"), "{said}");
+        assert!(contents(&adapter) == before, "{command}");
+    }
+}
+
+#[test]
+fn more_locations_than_there_is_memory_for_are_refused() {
+    let run = "locations --rows 1000000000 --cols 1000000000 --count 900000000000000000 --seed 0";
+    let said = complaint(&waveft(run, &[]));
+    assert!(said.contains("memory"), "{said}");
+}
+
+/// The base that a configuration names may be another model by now.
+#[test]
+fn inspects_an_adapter_beside_a_base_that_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let adapter = folder.path().join("adapter");
+    copy_folder(&data("adapters/plain"), &adapter);
+    let config = adapter.join("adapter_config.json");
+    let mut facts: Value = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
+    let other = data("bases/gpt2");
+    facts["base_model_name_or_path"] = json!(other);
+    fs::write(&config, facts.to_string()).unwrap();
+    let facts = printed(&waveft("inspect {} --json", &[&adapter]));
+    let facts: Value = serde_json::from_str(&facts).unwrap();
+    assert_eq!(facts["share"], json!(null));
+    let said = complaint(&waveft("inspect {} --base {}", &[&adapter, &other]));
+    assert!(said.contains("expected tensor"), "{said}");
+}
+
+#[test]
+fn a_fresh_adapter_replaces_no_trained_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("adapter_model.safetensors");
+    fs::write(&model, "trained").unwrap();
+    let (base, plain) = (data("bases/llama"), data("adapters/plain"));
+    let config = plain.join("adapter_config.json");
+    let words = "init --base {} --config {} --output {}";
+    let said = complaint(&waveft(words, &[&base, &config, folder.path()]));
+    assert!(said.contains("adapter_model.safetensors"), "{said}");
+    assert_eq!(fs::read_to_string(&model).unwrap(), "trained");
+}
