@@ -284,15 +284,13 @@ impl Geometry {
 
     /// Whether the atom lies in this layer.
     pub(crate) const fn check(&self, atom: Atom) -> Result<(), Error> {
-        if atom.row() >= self.rows.positions() {
-            return Err(out_of_bounds("atom row", self.rows.positions(), atom.row));
+        let (row, rows) = (atom.row(), self.rows.positions());
+        if row >= rows {
+            return Err(out_of_bounds("atom row", rows, row as u32));
         }
-        if atom.column() >= self.columns.positions() {
-            return Err(out_of_bounds(
-                "atom column",
-                self.columns.positions(),
-                atom.column,
-            ));
+        let (column, columns) = (atom.column(), self.columns.positions());
+        if column >= columns {
+            return Err(out_of_bounds("atom column", columns, column as u32));
         }
         Ok(())
     }
@@ -303,5 +301,22 @@ const fn out_of_bounds(what: &'static str, bound: usize, found: u32) -> Error {
         what,
         bound: bound as u64,
         found: found as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_atom_of_a_larger_layer_is_refused_by_its_position() {
+        let large = Geometry::new(100, 100, 2).unwrap();
+        let small = Geometry::new(100, 8, 2).unwrap();
+        let tall = large.atom(Location { row: 40, column: 6 }).unwrap();
+        let error = Geometry::new(8, 100, 2).unwrap().check(tall).unwrap_err();
+        assert_eq!(error, out_of_bounds("atom row", 4, 40));
+        let wide = large.atom(Location { row: 6, column: 40 }).unwrap();
+        let error = small.check(wide).unwrap_err();
+        assert_eq!(error, out_of_bounds("atom column", 4, 40));
     }
 }

@@ -81,8 +81,9 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
             data,
             rows,
             columns,
-            row_stride,
-            // Of a single column the stride is of no account, but must not be zero.
+            // Of a single row or column the stride is of no account, but must neither be zero nor
+            // lead out of `usize`.
+            row_stride: if rows == 1 { 1 } else { row_stride },
             column_stride: if columns == 1 { 1 } else { column_stride },
         })
     }
@@ -182,6 +183,41 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
         for row in 0..self.rows {
             for column in 0..self.columns {
                 self.put(self.element(row, column), &[value]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter_bank::wavelets::DB1;
+    use crate::geometry::{Atom, Geometry};
+    use crate::operator::DeltaWeight;
+    use crate::sampling::Location;
+    use crate::spectrum::{SparseSpectrum, sort_atoms};
+
+    #[test]
+    fn the_stride_of_a_single_row_or_column_is_of_no_account() {
+        for (rows, columns) in [(1, 4), (4, 1)] {
+            let layer = Geometry::new(rows, columns, DB1.taps()).unwrap();
+            let place = Location {
+                row: rows as u32 - 1,
+                column: columns as u32 - 1,
+            };
+            let (mut atoms, mut order) = ([Atom::default()], [0]);
+            sort_atoms(layer, &[place], &mut atoms, &mut order).unwrap();
+            let spectrum = SparseSpectrum::new(layer, &atoms, &[1.0f32]).unwrap();
+            let delta = DeltaWeight::new(spectrum, Some(DB1.single()), 1.0).unwrap();
+            let mut expected = [0.0f32; 4];
+            let mut matrix = MatrixMut::new(&mut expected, rows, columns).unwrap();
+            delta.write(&mut matrix).unwrap();
+            for stride in [0, usize::MAX] {
+                let mut found = [0.0f32; 4];
+                let (row, column) = if rows == 1 { (stride, 1) } else { (1, stride) };
+                let matrix = MatrixMut::with_strides(&mut found, rows, columns, row, column);
+                delta.write(&mut matrix.unwrap()).unwrap();
+                assert_eq!(found, expected, "{stride}");
             }
         }
     }

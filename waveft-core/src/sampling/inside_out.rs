@@ -11,7 +11,7 @@ use crate::isa::{Isa, Kernel};
 const DRAWS: usize = WORDS / 2;
 /// Draws that are tested at a time.
 const GROUP: usize = 8;
-/// Twice `2⁵²`'s half: adding and subtracting it rounds a smaller number to an integer.
+/// `1.5 · 2⁵²`: adding and subtracting it rounds a number below `2⁵¹` to an integer.
 const TO_INTEGER: f64 = 6_755_399_441_055_744.0;
 /// Steps from which on `u / (i + 1) < 2⁴⁸`, well below what [`TO_INTEGER`] rounds.
 const TESTED_FROM: u64 = 1 << 16;
