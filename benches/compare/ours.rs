@@ -165,7 +165,10 @@ impl Layer {
             match work {
                 // Clearing and writing the same buffer, in turns.
                 "write" => {
-                    times.push(nanoseconds(|| Ok(black_box(&mut *weight).fill(0.0)))?);
+                    times.push(nanoseconds(|| {
+                        black_box(&mut *weight).fill(0.0);
+                        Ok(())
+                    })?);
                     times.push(nanoseconds(|| Ok(delta.write(&mut matrix(weight)?)?))?);
                 }
                 "add" | "add_huge" => {
