@@ -100,16 +100,25 @@ fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 
-/// Asks the memory for the element `at`, which need not be there. Nothing but time depends on it.
+/// Asks the memory for the element `at`, to change it; it need not be there. Nothing but time depends
+/// on it.
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(crate) fn prefetch<T>(data: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]
     {
-        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
         let address = data.as_ptr().wrapping_add(at);
-        // SAFETY: a hint of SSE, which every x86-64 has; it never faults, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(address.cast()) };
+        // The intrinsic gives a prefetch for reading unless the build is for a machine with this
+        // instruction, and the line would have to be asked for again to be written.
+        // SAFETY: a hint that never faults, whatever the address, and that a machine without it
+        // takes for no operation.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{}]",
+                in(reg) address,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (data, at);
