@@ -23,7 +23,7 @@ const MODULES: [&str; 8] = [
 ];
 
 const WAVELETS: [&str; 8] = [
-    "db1", "db2", "sym8", "coif4", "bior3.3", "coif17", "dmey", "db0",
+    "db1", "db2", "sym8", "coif4", "bior3.3", "coif17", "haar", "db0",
 ];
 
 #[derive(Arbitrary, Debug)]
@@ -34,7 +34,15 @@ struct Input {
     adapters: Vec<AdapterInput>,
     safe: bool,
     output_exists: bool,
-    base_damage: Option<(u16, u8)>,
+    base_damage: Damage,
+}
+
+/// One byte of a file that is changed, now and then: whole files get further.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Damage {
+    whether: u8,
+    place: u16,
+    with: u8,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -42,34 +50,35 @@ struct AdapterInput {
     spectra: Vec<SpectrumInput>,
     tensors: Vec<Tensor>,
     config: Config,
-    damage: Option<(u16, u8)>,
+    damage: Damage,
 }
 
 #[derive(Arbitrary, Debug)]
 struct SpectrumInput {
+    /// Mostly a module of the base.
+    of_base: u8,
     module: u8,
     dtype: MadeDtype,
     length: u16,
-    is_matrix: bool,
+    is_matrix: u8,
     pattern: Vec<u8>,
 }
 
 #[derive(Arbitrary, Debug)]
 struct Tensor {
     module: u8,
-    is_bias: bool,
+    kind: u8,
     through_base_layer: bool,
     dtype: MadeDtype,
     shape: Shape,
     pattern: Vec<u8>,
 }
 
+/// Mostly a matrix.
 #[derive(Arbitrary, Debug)]
-enum Shape {
-    Matrix(u8, u8),
-    Vector(u8),
-    Scalar,
-    Cube(u8, u8, u8),
+struct Shape {
+    kind: u8,
+    sides: [u8; 3],
 }
 
 #[derive(Arbitrary, Debug)]
@@ -85,12 +94,12 @@ struct Config {
 
 impl Shape {
     fn sides(&self) -> Vec<usize> {
-        let side = |side: u8| usize::from(side % 48);
-        match *self {
-            Self::Matrix(rows, columns) => vec![side(rows), side(columns)],
-            Self::Vector(length) => vec![side(length)],
-            Self::Scalar => vec![],
-            Self::Cube(a, b, c) => vec![side(a % 4), side(b), side(c % 4)],
+        let [a, b, c] = self.sides.map(|side| usize::from(side % 40));
+        match self.kind % 8 {
+            0 => vec![],
+            1 => vec![a],
+            2 => vec![a % 4, b, c % 4],
+            _ => vec![a, b],
         }
     }
 }
@@ -106,7 +115,11 @@ impl Tensor {
         } else {
             ""
         };
-        let end = if self.is_bias { "bias" } else { "weight" };
+        let end = if self.kind.is_multiple_of(4) {
+            "bias"
+        } else {
+            "weight"
+        };
         MadeTensor::new(
             format!("{prefix}{}{layer}.{end}", module(self.module)),
             self.dtype.into(),
@@ -117,15 +130,21 @@ impl Tensor {
 }
 
 impl AdapterInput {
-    fn write(&self, folder: &Path) {
+    fn write(&self, folder: &Path, base: &[Tensor]) {
         let spectra = self.spectra.iter().take(4).map(|spectrum| {
-            let length = usize::from(spectrum.length % 1024);
-            let shape = if spectrum.is_matrix {
+            // Now and then longer than a weight.
+            let length = usize::from(spectrum.length);
+            let length = if length > 65_000 { 2000 } else { length % 40 };
+            let shape = if spectrum.is_matrix == 255 {
                 vec![1, length]
             } else {
                 vec![length]
             };
-            let module = module(spectrum.module);
+            let of_base = base.get(usize::from(spectrum.of_base) % base.len().max(1));
+            let module = match of_base {
+                Some(tensor) if spectrum.of_base < 224 => module(tensor.module),
+                _ => module(spectrum.module),
+            };
             MadeTensor::new(
                 format!("base_model.model.{module}.waveft_spectrum"),
                 spectrum.dtype.into(),
@@ -161,10 +180,10 @@ impl Config {
     }
 }
 
-fn damage(file: &mut [u8], damage: Option<(u16, u8)>) {
-    if let Some((place, with)) = damage {
-        let place = usize::from(place) % file.len();
-        file[place] ^= with;
+fn damage(file: &mut [u8], damage: Damage) {
+    if damage.whether >= 240 {
+        let place = usize::from(damage.place) % file.len();
+        file[place] ^= damage.with;
     }
 }
 
@@ -207,7 +226,7 @@ fuzz_target!(|input: Input| {
     let mut adapters = Vec::new();
     for (number, adapter) in input.adapters.iter().take(3).enumerate() {
         let path = folder.join(format!("adapter{number}"));
-        adapter.write(&path);
+        adapter.write(&path, &input.base);
         let before = files_below(&path);
         let Ok(adapter) = Adapter::read(&path) else {
             continue;
