@@ -107,7 +107,7 @@ fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
 pub(crate) fn prefetch<T>(data: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]
     {
-        let address = data.as_ptr().wrapping_add(at);
+        let address = data.as_ptr().wrapping_add(at).addr();
         // The intrinsic gives a prefetch for reading unless the build is for a machine with this
         // instruction, and the line would have to be asked for again to be written.
         // SAFETY: a hint that never faults, whatever the address, and that a machine without it
