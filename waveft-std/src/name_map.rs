@@ -4,7 +4,7 @@
 //! that this model gives its body (`bert.`), and one saved with a head may have a prefix that the adapter lacks.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -53,7 +53,8 @@ impl NameMap {
     ///
     /// # Errors
     /// [`Error::MissingModule`] when no change fits all modules: it tells the first one that is missing under the change
-    /// that fits the most, and the nearest name of the base. [`Error::File`] when two prefixes could be put in front.
+    /// that fits the most, and the nearest name of the base. [`Error::File`] when two prefixes could be put in front,
+    /// [`Error::Module`] when two modules would have one weight.
     pub fn resolve<'a>(
         base: &Path,
         modules: impl IntoIterator<Item = &'a str>,
@@ -140,13 +141,19 @@ impl NameMap {
     }
 
     fn count_fitting(&self, modules: &[&str], names: &HashSet<&str>) -> usize {
-        let fits = |module: &&&str| names.contains(self.weight_name(module).as_str());
-        modules.iter().filter(fits).count()
+        let weights = modules.iter().map(|module| self.weight_name(module));
+        let fitting = weights.filter(|weight| names.contains(weight.as_str()));
+        // Each once: taking a prefix off some modules can make two of them one.
+        fitting.collect::<HashSet<_>>().len()
     }
 
     fn missing(&self, base: &Path, modules: &[&str], names: &HashSet<&str>) -> Error {
         let is_missing = |module: &&&str| !names.contains(self.weight_name(module).as_str());
-        let module = modules.iter().find(is_missing).copied().unwrap_or_default();
+        let module = modules.iter().find(is_missing).copied();
+        if let (None, Some(error)) = (module, self.doubled(base, modules)) {
+            return error;
+        }
+        let module = module.unwrap_or_default();
         let weight = self.weight_name(module);
         let hint = match nearest(&weight, names) {
             Some(name) => format!("the nearest tensor is {name:?}"),
@@ -158,6 +165,18 @@ impl NameMap {
             weight,
             hint,
         }
+    }
+
+    /// An error about the first module whose weight is another's too.
+    fn doubled(&self, base: &Path, modules: &[&str]) -> Option<Error> {
+        let mut first_with = HashMap::new();
+        modules.iter().find_map(|&module| {
+            let weight = self.weight_name(module);
+            let other = first_with.insert(weight.clone(), module)?;
+            let found = format!("{weight:?}, which {other:?} has too");
+            let expected = "a weight of its own in the base";
+            Some(Error::module(base, module, expected, found))
+        })
     }
 }
 
@@ -233,6 +252,18 @@ mod tests {
         assert_eq!(map.change(), &PrefixChange::Add("model.".to_owned()));
         assert_eq!(map.base_name("layers.0.q.bias"), "model.layers.0.q.bias");
         assert_eq!(map.output_name("lm_head.weight"), "lm_head.weight");
+    }
+
+    #[test]
+    fn two_modules_never_have_one_weight() {
+        let error = resolve(&["a.k", "a.q", "q"], &["k.weight", "q.weight"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"base: module "q": expected a weight of its own in the base, found "q.weight", which "a.q" has too"#
+        );
+        // Taking more off keeps these apart.
+        let map = resolve(&["a.b.q", "b.q"], &["q.weight", "b.q.weight"]).unwrap();
+        assert_eq!(map.change(), &PrefixChange::Strip("a.b.".to_owned()));
     }
 
     #[test]
