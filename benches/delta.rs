@@ -9,7 +9,7 @@ use waveft_core::geometry::{Atom, Geometry};
 use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
-use waveft_core::spectrum::{SparseSpectrum, sort_atoms};
+use waveft_core::spectrum::{SortedAtoms, SparseSpectrum};
 
 const SIDE: usize = 4096;
 const COUNT: usize = 2592;
@@ -29,9 +29,12 @@ fn benchmark(c: &mut Criterion) {
         let layer = Geometry::new(SIDE, SIDE, wavelet.taps()).unwrap();
         let (mut atoms, mut order) = (vec![Atom::default(); COUNT], vec![0; COUNT]);
         group.bench_function(format!("sort/{name}"), |b| {
-            b.iter(|| sort_atoms(layer, black_box(&places), &mut atoms, &mut order).unwrap());
+            b.iter(|| {
+                SortedAtoms::new(layer, black_box(&places), &mut atoms[..], &mut order).unwrap();
+            });
         });
-        let spectrum = SparseSpectrum::new(layer, &atoms, &coefficients).unwrap();
+        let atoms = SortedAtoms::new(layer, &places, &mut atoms[..], &mut order).unwrap();
+        let spectrum = SparseSpectrum::new(&atoms, &coefficients).unwrap();
         let delta = DeltaWeight::new(spectrum, Some(wavelet.single()), 25.0).unwrap();
         let mut matrix = MatrixMut::new(&mut weight, SIDE, SIDE).unwrap();
         group.bench_function(format!("write/{name}"), |b| {

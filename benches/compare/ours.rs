@@ -15,7 +15,7 @@ use waveft_core::geometry::{Atom, Geometry};
 use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
-use waveft_core::spectrum::{SparseSpectrum, gather, sort_atoms};
+use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -116,8 +116,7 @@ fn on_huge_pages(map: &mut MmapMut) -> &mut [f32] {
 /// A layer that has drawn its locations.
 struct Layer {
     wavelet: &'static Wavelet,
-    geometry: Geometry,
-    atoms: Vec<Atom>,
+    atoms: SortedAtoms<Vec<Atom>>,
     coefficients: Vec<f32>,
 }
 
@@ -128,20 +127,19 @@ impl Layer {
         let mut places = vec![Location::default(); COUNT];
         let mut scratch = vec![0; scratch_len((SIDE * SIDE) as u64, COUNT)];
         locations(SIDE, SIDE, SEED, &mut places, &mut scratch)?;
-        let (mut atoms, mut order) = (vec![Atom::default(); COUNT], vec![0; COUNT]);
-        sort_atoms(geometry, &places, &mut atoms, &mut order)?;
+        let mut order = vec![0; COUNT];
+        let atoms = SortedAtoms::new(geometry, &places, vec![Atom::default(); COUNT], &mut order)?;
         let mut coefficients = vec![0.0; COUNT];
         gather(&order, &spectrum(), &mut coefficients)?;
         Ok(Self {
             wavelet,
-            geometry,
             atoms,
             coefficients,
         })
     }
 
     fn delta(&self) -> Outcome<DeltaWeight<'_, f32>> {
-        let spectrum = SparseSpectrum::new(self.geometry, &self.atoms, &self.coefficients)?;
+        let spectrum = SparseSpectrum::new(&self.atoms, &self.coefficients)?;
         Ok(DeltaWeight::new(
             spectrum,
             Some(self.wavelet.single()),

@@ -14,7 +14,7 @@ use waveft_core::isa::Isa;
 use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
-use waveft_core::spectrum::{SparseSpectrum, gather, scatter, sort_atoms};
+use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather, scatter};
 
 /// The most atoms that are drawn: enough for some to meet, few enough to be quick with a hundred taps.
 const MOST_DRAWN: usize = 200;
@@ -34,8 +34,6 @@ struct Input {
     layout: Layout,
     /// Where bands begin.
     cuts: Vec<u8>,
-    /// Another layer to which the atoms are given, for which they were not made.
-    other: Option<(u8, u8, u8)>,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -159,8 +157,14 @@ fn check<T: Element>(input: &Input) {
         return;
     };
     let count = places.len();
-    let (mut atoms, mut order) = (vec![Atom::default(); count], vec![0; count]);
-    sort_atoms(geometry, &places, &mut atoms, &mut order).expect("places inside the layer");
+    let mut order = vec![0; count];
+    let atoms = SortedAtoms::new(geometry, &places, vec![Atom::default(); count], &mut order);
+    let distinct: HashSet<_> = places.iter().collect();
+    let Ok(atoms) = atoms else {
+        assert!(distinct.len() < count, "only a place that comes twice");
+        return;
+    };
+    assert_eq!(distinct.len(), count);
     let mut numbers = values::<T::Real>(&input.numbers, count + 1);
     let scaling = numbers.pop().expect("one more than there are atoms");
     let mut coefficients = numbers.clone();
@@ -169,37 +173,9 @@ fn check<T: Element>(input: &Input) {
     scatter(&order, &coefficients, &mut back).expect("the atoms' order");
     assert_same(&back, &numbers);
 
-    let distinct: HashSet<_> = places.iter().collect();
-    let Ok(spectrum) = SparseSpectrum::new(geometry, &atoms, &coefficients) else {
-        assert!(distinct.len() < count, "only a place that comes twice");
-        return;
-    };
-    assert_eq!(distinct.len(), count);
+    let spectrum = SparseSpectrum::new(&atoms, &coefficients).expect("a coefficient an atom");
     let delta = DeltaWeight::new(spectrum, bank, scaling).expect("as many taps");
     check_update::<T>(&delta, input);
-    if let Some(other) = input.other {
-        let (rows, columns) = (usize::from(other.0) + 1, usize::from(other.1) + 1);
-        if let Ok(geometry) = Geometry::new(rows, columns, usize::from(other.2))
-            && let Ok(spectrum) = SparseSpectrum::new(geometry, &atoms, &coefficients)
-            && let Ok(delta) = DeltaWeight::new(spectrum, bank, scaling)
-        {
-            run_all::<T>(&delta);
-        }
-    }
-}
-
-/// All that can be done with an update: only that it ends.
-fn run_all<T: Element>(delta: &DeltaWeight<'_, T::Real>) {
-    let (rows, columns) = delta.shape();
-    let mut weight = vec![T::zeroed(); rows * columns];
-    let mut undo = vec![T::zeroed(); delta.undo_len()];
-    let mut matrix = MatrixMut::new(&mut weight, rows, columns).expect("its own shape");
-    delta.write(&mut matrix).expect("its own shape");
-    delta.subtract(&mut matrix).expect("its own shape");
-    delta
-        .add_recording(&mut matrix, &mut undo)
-        .expect("its own shape");
-    delta.undo(&mut matrix, &undo).expect("its own shape");
 }
 
 fn check_update<T: Element>(delta: &DeltaWeight<'_, T::Real>, input: &Input) {

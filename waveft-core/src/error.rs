@@ -44,10 +44,12 @@ pub enum Error {
         /// The value found.
         found: u64,
     },
-    /// Atoms that are not in ascending order.
-    Unsorted {
-        /// The first atom that is smaller than the one before it.
-        at: usize,
+    /// A place of a spectrum that comes twice.
+    RepeatedPlace {
+        /// Its first index in the list of places.
+        first: usize,
+        /// Its second index.
+        second: usize,
     },
     /// A slice of the wrong length.
     Length {
@@ -107,9 +109,9 @@ impl fmt::Display for Error {
             Self::OutOfBounds { what, bound, found } => {
                 write!(f, "expected {what} below {bound}, found {found}")
             }
-            Self::Unsorted { at } => write!(
+            Self::RepeatedPlace { first, second } => write!(
                 f,
-                "expected atoms in ascending order, found a smaller one at {at}"
+                "expected different places, found the same at {first} and at {second}"
             ),
             Self::Length {
                 what,

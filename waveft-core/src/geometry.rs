@@ -86,15 +86,6 @@ impl Axis {
         }
     }
 
-    /// One more than the largest position.
-    pub(crate) const fn positions(&self) -> usize {
-        if self.taps == 1 {
-            self.length
-        } else {
-            self.half_length()
-        }
-    }
-
     /// The samples that position `k` covers, and the first of its taps that is not cut off. `taps`
     /// is the axis' own, more than one, given by callers that know it at compile time.
     #[inline(always)]
@@ -121,7 +112,7 @@ pub struct Geometry {
 /// A coefficient's atom: a position and a filter on each axis of the stored weight.
 ///
 /// Eight bytes a coefficient are all that a layer keeps of its places.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Atom {
     /// Twice the position of the row filter, plus one for the high-pass one; doubled once more, the
     /// lowest bit saying that no other atom of the layer covers what this one covers.
@@ -176,6 +167,20 @@ impl Atom {
     pub(crate) const fn key(&self) -> u64 {
         let filters = (self.row & 2) | self.column & 1;
         (self.row() as u64) << 33 | (self.column() as u64) << 2 | filters as u64
+    }
+}
+
+impl PartialEq for Atom {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Atom {}
+
+impl core::hash::Hash for Atom {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 
@@ -281,19 +286,6 @@ impl Geometry {
         let (column, column_half) = self.columns.position(column as usize);
         Ok(Atom::new((row, column_half), (column, row_half)))
     }
-
-    /// Whether the atom lies in this layer.
-    pub(crate) const fn check(&self, atom: Atom) -> Result<(), Error> {
-        let (row, rows) = (atom.row(), self.rows.positions());
-        if row >= rows {
-            return Err(out_of_bounds("atom row", rows, row as u32));
-        }
-        let (column, columns) = (atom.column(), self.columns.positions());
-        if column >= columns {
-            return Err(out_of_bounds("atom column", columns, column as u32));
-        }
-        Ok(())
-    }
 }
 
 const fn out_of_bounds(what: &'static str, bound: usize, found: u32) -> Error {
@@ -301,22 +293,5 @@ const fn out_of_bounds(what: &'static str, bound: usize, found: u32) -> Error {
         what,
         bound: bound as u64,
         found: found as u64,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_atom_of_a_larger_layer_is_refused_by_its_position() {
-        let large = Geometry::new(100, 100, 2).unwrap();
-        let small = Geometry::new(100, 8, 2).unwrap();
-        let tall = large.atom(Location { row: 40, column: 6 }).unwrap();
-        let error = Geometry::new(8, 100, 2).unwrap().check(tall).unwrap_err();
-        assert_eq!(error, out_of_bounds("atom row", 4, 40));
-        let wide = large.atom(Location { row: 6, column: 40 }).unwrap();
-        let error = small.check(wide).unwrap_err();
-        assert_eq!(error, out_of_bounds("atom column", 4, 40));
     }
 }

@@ -195,7 +195,7 @@ mod tests {
     use crate::geometry::{Atom, Geometry};
     use crate::operator::DeltaWeight;
     use crate::sampling::Location;
-    use crate::spectrum::{SparseSpectrum, sort_atoms};
+    use crate::spectrum::{SortedAtoms, SparseSpectrum};
 
     #[test]
     fn the_stride_of_a_single_row_or_column_is_of_no_account() {
@@ -205,9 +205,9 @@ mod tests {
                 row: rows as u32 - 1,
                 column: columns as u32 - 1,
             };
-            let (mut atoms, mut order) = ([Atom::default()], [0]);
-            sort_atoms(layer, &[place], &mut atoms, &mut order).unwrap();
-            let spectrum = SparseSpectrum::new(layer, &atoms, &[1.0f32]).unwrap();
+            let atoms = [Atom::default()];
+            let atoms = SortedAtoms::new(layer, &[place], atoms, &mut [0]).unwrap();
+            let spectrum = SparseSpectrum::new(&atoms, &[1.0f32]).unwrap();
             let delta = DeltaWeight::new(spectrum, Some(DB1.single()), 1.0).unwrap();
             let mut expected = [0.0f32; 4];
             let mut matrix = MatrixMut::new(&mut expected, rows, columns).unwrap();

@@ -25,18 +25,18 @@ use core::ops::Range;
 /// use waveft_core::matrix::MatrixMut;
 /// use waveft_core::operator::DeltaWeight;
 /// use waveft_core::sampling::{Location, locations, scratch_len};
-/// use waveft_core::spectrum::{SparseSpectrum, gather, sort_atoms};
+/// use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather};
 ///
 /// const N: usize = 3; // coefficients of a 4 × 6 layer
 /// let layer = Geometry::new(4, 6, DB1.taps())?;
 /// let (mut places, mut scratch) = ([Location::default(); N], [0; scratch_len(4 * 6, N)]);
 /// locations(4, 6, 777, &mut places, &mut scratch)?;
-/// let (mut atoms, mut order) = ([Atom::default(); N], [0; N]);
-/// sort_atoms(layer, &places, &mut atoms, &mut order)?;
+/// let mut order = [0; N];
+/// let atoms = SortedAtoms::new(layer, &places, [Atom::default(); N], &mut order)?;
 ///
 /// let mut sorted = [0.0; N];
 /// gather(&order, &[1.0, -2.0, 0.5], &mut sorted)?;
-/// let spectrum = SparseSpectrum::new(layer, &atoms, &sorted)?;
+/// let spectrum = SparseSpectrum::new(&atoms, &sorted)?;
 /// let delta = DeltaWeight::new(spectrum, Some(DB1.single()), 25.0)?;
 ///
 /// let mut weight = [0.125f32; 4 * 6];

@@ -1,7 +1,7 @@
 //! The sparse spectrum `S`: atoms in the order the operator takes them, each with its coefficient.
 //!
 //! A file holds coefficients in sampling order. The operator sweeps the weight once from its first
-//! row to its last, so it wants them sorted by row. [`sort_atoms`] finds that order once for all
+//! row to its last, so it wants them sorted by row. [`SortedAtoms`] finds that order once for all
 //! layers of a shape and seed, [`gather`] brings a layer's coefficients into it, and [`scatter`]
 //! brings them, or their gradients, back.
 
@@ -10,24 +10,58 @@ use crate::filter_bank::MAX_TAPS;
 use crate::geometry::{Atom, Geometry};
 use crate::sampling::Location;
 
-/// Writes the atoms of `places` in ascending order, and where each stood in `places`.
-///
-/// All three slices have one length `n`. Sorts in place, in `O(n log n)`, without allocation.
-///
-/// # Errors
-/// [`Error::Length`] if a slice has another length than `places` or `n ≥ 2³²`, and
-/// [`Error::OutOfBounds`] if a place lies outside the layer; nothing was written then.
-///
-/// ```
-/// use waveft_core::{geometry::{Atom, Geometry}, sampling::Location, spectrum::sort_atoms};
-/// let layer = Geometry::new(4, 4, 2)?;
-/// let places = [Location { row: 3, column: 1 }, Location { row: 0, column: 0 }];
-/// let (mut atoms, mut order) = ([Atom::default(); 2], [0; 2]);
-/// sort_atoms(layer, &places, &mut atoms, &mut order)?;
-/// assert_eq!(order, [1, 0]);
-/// # Ok::<(), waveft_core::Error>(())
-/// ```
-pub fn sort_atoms(
+/// The atoms of a layer in ascending order, kept in `A`: `[Atom; N]`, `Vec<Atom>`, `&mut [Atom]`, …
+#[derive(Clone, Debug)]
+pub struct SortedAtoms<A> {
+    geometry: Geometry,
+    atoms: A,
+}
+
+impl<A: AsRef<[Atom]> + AsMut<[Atom]>> SortedAtoms<A> {
+    /// Sorts the atoms of `places` into `atoms`, and tells in `order` where each stood in `places`.
+    ///
+    /// All three have one length `n`. Sorts in place, in `O(n log n)`, without allocation.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if a slice has another length than `places` or `n ≥ 2³²`,
+    /// [`Error::OutOfBounds`] if a place lies outside the layer, and [`Error::RepeatedPlace`] if one
+    /// comes twice; `order` then holds unspecified values.
+    ///
+    /// ```
+    /// use waveft_core::{geometry::{Atom, Geometry}, sampling::Location, spectrum::SortedAtoms};
+    /// let layer = Geometry::new(4, 4, 2)?;
+    /// let places = [Location { row: 3, column: 1 }, Location { row: 0, column: 0 }];
+    /// let mut order = [0; 2];
+    /// SortedAtoms::new(layer, &places, [Atom::default(); 2], &mut order)?;
+    /// assert_eq!(order, [1, 0]);
+    /// # Ok::<(), waveft_core::Error>(())
+    /// ```
+    pub fn new(
+        geometry: Geometry,
+        places: &[Location],
+        mut atoms: A,
+        order: &mut [u32],
+    ) -> Result<Self, Error> {
+        sort(geometry, places, atoms.as_mut(), order)?;
+        Ok(Self { geometry, atoms })
+    }
+}
+
+impl<A: AsRef<[Atom]>> SortedAtoms<A> {
+    /// The layer's axes.
+    #[must_use]
+    pub const fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// The atoms, in ascending order.
+    #[must_use]
+    pub fn atoms(&self) -> &[Atom] {
+        self.atoms.as_ref()
+    }
+}
+
+fn sort(
     geometry: Geometry,
     places: &[Location],
     atoms: &mut [Atom],
@@ -48,6 +82,14 @@ pub fn sort_atoms(
     order.sort_unstable_by_key(|&index| atoms[index as usize].key());
     for (entry, &index) in atoms.iter_mut().zip(&*order) {
         *entry = atom(index);
+    }
+    // A place trained twice would be recorded twice, and undoing would not restore it.
+    if let Some(at) = atoms.windows(2).position(|pair| pair[0] == pair[1]) {
+        let (one, other) = (order[at] as usize, order[at + 1] as usize);
+        return Err(Error::RepeatedPlace {
+            first: one.min(other),
+            second: one.max(other),
+        });
     }
     mark_alone(atoms, geometry.taps());
     Ok(())
@@ -130,24 +172,17 @@ pub struct SparseSpectrum<'a, F> {
 }
 
 impl<'a, F> SparseSpectrum<'a, F> {
-    /// Joins the atoms from [`sort_atoms`] with coefficients in the same order.
+    /// Joins atoms with coefficients in the same order, which [`gather`] makes.
     ///
     /// # Errors
-    /// [`Error::Length`] unless both have one length, [`Error::OutOfBounds`] if an atom lies outside
-    /// the layer, [`Error::Unsorted`] if they are not in ascending order or one comes twice.
-    pub fn new(
-        geometry: Geometry,
-        atoms: &'a [Atom],
+    /// [`Error::Length`] unless both have one length.
+    pub fn new<A: AsRef<[Atom]>>(
+        atoms: &'a SortedAtoms<A>,
         coefficients: &'a [F],
     ) -> Result<Self, Error> {
+        let geometry = atoms.geometry();
+        let atoms = atoms.atoms();
         same_length("coefficients", atoms.len(), coefficients.len())?;
-        for (at, atom) in atoms.iter().enumerate() {
-            geometry.check(*atom)?;
-            // A place trained twice would be recorded twice, and undoing would not restore it.
-            if at > 0 && atoms[at - 1].key() >= atom.key() {
-                return Err(Error::Unsorted { at });
-            }
-        }
         Ok(Self {
             geometry,
             atoms,
@@ -196,14 +231,26 @@ mod tests {
         for taps in [1, 4] {
             let layer = Geometry::new(5, 3, taps).unwrap();
             let places = [place(4, 0), place(2, 1), place(4, 0)];
-            let (mut atoms, mut order) = ([Atom::default(); 3], [0; 3]);
-            sort_atoms(layer, &places, &mut atoms, &mut order).unwrap();
-            let twice = 1 + order
-                .windows(2)
-                .position(|pair| pair[0] + pair[1] == 2)
-                .unwrap();
-            let error = SparseSpectrum::new(layer, &atoms, &[1.0f32; 3]).unwrap_err();
-            assert_eq!(error, Error::Unsorted { at: twice });
+            let atoms = [Atom::default(); 3];
+            let error = SortedAtoms::new(layer, &places, atoms, &mut [0; 3]).unwrap_err();
+            let repeated = Error::RepeatedPlace {
+                first: 0,
+                second: 2,
+            };
+            assert_eq!(error, repeated);
         }
+    }
+
+    #[test]
+    fn an_atom_is_the_same_alone_and_in_company() {
+        let layer = Geometry::new(8, 8, 2).unwrap();
+        let sorted = |column| {
+            let places = [0, column].map(|column| Location { row: 0, column });
+            SortedAtoms::new(layer, &places, [Atom::default(); 2], &mut [0; 2]).unwrap()
+        };
+        // Place (0, 4) has the position of place (0, 0) in the other half.
+        let (alone, company) = (sorted(3), sorted(4));
+        assert!(alone.atoms()[0].is_alone() && !company.atoms()[0].is_alone());
+        assert_eq!(alone.atoms()[0], company.atoms()[0]);
     }
 }

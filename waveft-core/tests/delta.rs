@@ -49,11 +49,12 @@ fn out_by_in<T: Copy>(stored: &[T], (rows, columns): (usize, usize), transposed:
 fn alone(layer: &Layer<f32>) -> Vec<bool> {
     let (rows, columns) = layer.shape();
     let mut covers = vec![0; rows * columns];
-    for i in 0..layer.atoms.len() {
+    for i in 0..layer.coefficients.len() {
+        let mut coefficients = vec![0.0; layer.coefficients.len()];
+        coefficients[i] = 1.0;
         let single = Layer {
-            geometry: layer.geometry,
-            atoms: vec![layer.atoms[i]],
-            coefficients: vec![1.0],
+            atoms: layer.atoms.clone(),
+            coefficients,
             bank: layer.bank,
             scaling: 1.0,
         };

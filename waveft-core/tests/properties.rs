@@ -14,7 +14,7 @@ use waveft_core::isa::Isa;
 use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
-use waveft_core::spectrum::{SparseSpectrum, gather, scatter, sort_atoms};
+use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather, scatter};
 
 /// The formulas of the specification, entry by entry and atom by atom, `out × in`.
 fn by_formula(
@@ -205,8 +205,9 @@ proptest! {
         let mut places = vec![Location::default(); n];
         let mut scratch = vec![0; scratch_len(100, n)];
         locations(10, 10, seed, &mut places, &mut scratch).unwrap();
-        let (mut atoms, mut order) = (vec![Atom::default(); n], vec![0; n]);
-        sort_atoms(Geometry::new(10, 10, 4).unwrap(), &places, &mut atoms, &mut order).unwrap();
+        let mut order = vec![0; n];
+        let layer = Geometry::new(10, 10, 4).unwrap();
+        SortedAtoms::new(layer, &places, vec![Atom::default(); n], &mut order).unwrap();
         let (mut sorted, mut back) = (vec![0; n], vec![0; n]);
         gather(&order, &values, &mut sorted).unwrap();
         scatter(&order, &sorted, &mut back).unwrap();
@@ -255,20 +256,18 @@ fn bad_arguments_are_refused_and_nothing_is_written() {
         geometry.atom(outside),
         Err(Error::OutOfBounds { .. })
     ));
-    let (mut atoms, mut order) = ([Atom::default(); 2], [9; 2]);
+    let sort =
+        |places, order: &mut [u32]| SortedAtoms::new(geometry, places, [Atom::default(); 2], order);
+    let mut order = [9; 2];
     let places = [Location::default(), outside];
-    assert!(sort_atoms(geometry, &places, &mut atoms, &mut order).is_err());
+    assert!(sort(&places, &mut order).is_err());
     assert_eq!(order, [9; 2]);
     let places = [Location { row: 3, column: 3 }, Location::default()];
-    sort_atoms(geometry, &places, &mut atoms, &mut order).unwrap();
-    atoms.reverse();
-    let unsorted = SparseSpectrum::new(geometry, &atoms, &[0.0; 2]).unwrap_err();
-    assert_eq!(unsorted, Error::Unsorted { at: 1 });
-    atoms.reverse();
-    assert!(SparseSpectrum::new(geometry, &atoms, &[0.0; 3]).is_err());
-    let smaller = Geometry::new(2, 2, 2).unwrap();
-    assert!(SparseSpectrum::new(smaller, &atoms, &[0.0; 2]).is_err());
-    let spectrum = SparseSpectrum::new(geometry, &atoms, &[0.0; 2]).unwrap();
+    assert!(sort(&places[1..], &mut order).is_err());
+    assert!(sort(&places, &mut order[1..]).is_err());
+    let atoms = sort(&places, &mut order).unwrap();
+    assert!(SparseSpectrum::new(&atoms, &[0.0; 3]).is_err());
+    let spectrum = SparseSpectrum::new(&atoms, &[0.0; 2]).unwrap();
     let wrong = DeltaWeight::new(spectrum, Some(wavelets::DB4.double()), 1.0);
     assert!(matches!(wrong, Err(Error::Length { .. })));
 

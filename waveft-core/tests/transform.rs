@@ -438,12 +438,12 @@ fn the_update_of_a_layer_is_synthesis_with_zero_extension() {
             let row_dwt = dwt(wavelet.double(), ExtensionMode::Zero, rows);
             let column_dwt = dwt(wavelet.double(), ExtensionMode::Zero, columns);
             let (height, width) = (row_dwt.band_length(), column_dwt.band_length());
-            assert_eq!(height, layer.geometry.rows().half_length());
-            assert_eq!(width, layer.geometry.columns().half_length());
+            assert_eq!(height, layer.atoms.geometry().rows().half_length());
+            assert_eq!(width, layer.atoms.geometry().columns().half_length());
 
             // By row filter, column filter, row position, column position.
             let mut bands = vec![vec![vec![vec![0.0; width]; height]; 2]; 2];
-            for (atom, coefficient) in layer.atoms.iter().zip(&layer.coefficients) {
+            for (atom, coefficient) in layer.atoms.atoms().iter().zip(&layer.coefficients) {
                 let (low, high) = (
                     usize::from(atom.row_is_high()),
                     usize::from(atom.column_is_high()),

@@ -16,7 +16,7 @@ use waveft_core::geometry::{Atom, Geometry};
 use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
-use waveft_core::spectrum::{SparseSpectrum, gather, sort_atoms};
+use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather};
 
 use crate::adapter::Spectrum;
 use crate::checkpoint::Dtype;
@@ -50,8 +50,7 @@ pub struct LayerUpdate {
 /// Sorted atoms, and where each stands in sampling order.
 #[derive(Debug)]
 struct Places {
-    geometry: Geometry,
-    atoms: Vec<Atom>,
+    atoms: SortedAtoms<Vec<Atom>>,
     order: Vec<u32>,
 }
 
@@ -68,6 +67,13 @@ impl LayerSpec<'_> {
 
     fn geometry(&self) -> Result<Geometry, waveft_core::Error> {
         let (rows, columns) = self.stored;
+        if rows.checked_mul(columns).is_none() {
+            return Err(waveft_core::Error::OutOfBounds {
+                what: "rows times columns",
+                bound: usize::MAX as u64,
+                found: rows as u64 * columns as u64,
+            });
+        }
         let taps = self.wavelet().map_or(1, Wavelet::taps);
         if self.config.fan_in_fan_out() {
             Ok(Geometry::new(columns, rows, taps)?.fan_in_fan_out())
@@ -154,14 +160,10 @@ fn draw(
 
 impl Places {
     fn sort(geometry: Geometry, places: &[Location]) -> Result<Self, waveft_core::Error> {
-        let mut atoms = vec![Atom::default(); places.len()];
+        let atoms = vec![Atom::default(); places.len()];
         let mut order = vec![0; places.len()];
-        sort_atoms(geometry, places, &mut atoms, &mut order)?;
-        Ok(Self {
-            geometry,
-            atoms,
-            order,
-        })
+        let atoms = SortedAtoms::new(geometry, places, atoms, &mut order)?;
+        Ok(Self { atoms, order })
     }
 
     fn gather<T: Copy>(&self, drawn: &[T]) -> Result<Vec<T>, waveft_core::Error> {
@@ -188,23 +190,23 @@ impl LayerUpdate {
 
     /// Rows and columns of the weight as it is stored.
     pub fn stored(&self) -> (usize, usize) {
-        let geometry = self.places.geometry;
+        let geometry = self.places.atoms.geometry();
         (geometry.rows().length(), geometry.columns().length())
     }
 
     /// Its number of coefficients, `n`.
     pub fn coefficients(&self) -> usize {
-        self.places.atoms.len()
+        self.places.order.len()
     }
 
     /// Adds rows `rows` of ΔW to a band of the weight that holds just these rows, row-major.
     ///
-    /// `band` is aligned for its elements. Each entry is rounded once, as PEFT's merge rounds it.
+    /// `dtype` is the one that the update was prepared for, and `band` is aligned for it. Each entry is rounded once, as
+    /// PEFT's merge rounds it.
     ///
     /// # Errors
-    /// When `dtype` is not `F32`, `F64`, `BF16` or `F16`, or not the one that the update was prepared for, when `rows`
-    /// is empty or out of range, and when the band's length is not that of the rows.
-    pub fn add_rows(
+    /// When `rows` is empty or out of range, and when the band's length is not that of the rows.
+    pub(crate) fn add_rows(
         &self,
         rows: Range<usize>,
         dtype: Dtype,
@@ -260,8 +262,7 @@ impl LayerUpdate {
         &'a self,
         coefficients: &'a [F],
     ) -> Result<DeltaWeight<'a, F>, waveft_core::Error> {
-        let places = &self.places;
-        let spectrum = SparseSpectrum::new(places.geometry, &places.atoms, coefficients)?;
+        let spectrum = SparseSpectrum::new(&self.places.atoms, coefficients)?;
         let bank = self.wavelet.map(F::filter_bank);
         DeltaWeight::new(spectrum, bank, F::from_scaling(self.scaling))
     }

@@ -8,12 +8,11 @@ use waveft_core::filter_bank::{FilterBank, Wavelet, wavelets};
 use waveft_core::geometry::{Atom, Geometry};
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
-use waveft_core::spectrum::{SparseSpectrum, gather, sort_atoms};
+use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather};
 
 /// One layer's update, owning its slices.
 pub struct Layer<F: 'static> {
-    pub geometry: Geometry,
-    pub atoms: Vec<Atom>,
+    pub atoms: SortedAtoms<Vec<Atom>>,
     pub coefficients: Vec<F>,
     pub bank: Option<FilterBank<'static, F>>,
     pub scaling: F,
@@ -37,12 +36,12 @@ impl<F: Real> Layer<F> {
         let mut places = vec![Location::default(); n];
         let mut scratch = vec![7; scratch_len(rows as u64 * columns as u64, n)];
         locations(rows, columns, seed, &mut places, &mut scratch).unwrap();
-        let (mut atoms, mut order) = (vec![Atom::default(); n], vec![0; n]);
-        sort_atoms(geometry, &places, &mut atoms, &mut order).unwrap();
+        let mut order = vec![0; n];
+        let atoms = vec![Atom::default(); n];
+        let atoms = SortedAtoms::new(geometry, &places, atoms, &mut order).unwrap();
         let mut coefficients = spectrum.to_vec();
         gather(&order, spectrum, &mut coefficients).unwrap();
         Self {
-            geometry,
             atoms,
             coefficients,
             bank: wavelet.map(F::filter_bank),
@@ -51,7 +50,7 @@ impl<F: Real> Layer<F> {
     }
 
     pub fn delta(&self) -> DeltaWeight<'_, F> {
-        let spectrum = SparseSpectrum::new(self.geometry, &self.atoms, &self.coefficients).unwrap();
+        let spectrum = SparseSpectrum::new(&self.atoms, &self.coefficients).unwrap();
         DeltaWeight::new(spectrum, self.bank, self.scaling).unwrap()
     }
 
