@@ -1,13 +1,14 @@
 //! The number types: those that are computed in, and those that weights are stored in.
 
 use crate::filter_bank::{FilterBank, Wavelet};
+use crate::lanes::Vectors;
 use bytemuck::Pod;
 use half::{bf16, f16};
 use num_traits::NumAssign;
 
 /// A type that transforms are computed in: `f32` or `f64`.
 pub trait Real:
-    Element<Real = Self> + NumAssign + From<i16> + PartialOrd + Send + Sync + 'static
+    Element<Real = Self> + Vectors + NumAssign + From<i16> + PartialOrd + Send + Sync + 'static
 {
     /// The wavelet's filters in this type, each tap rounded once.
     fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self>;
@@ -23,6 +24,22 @@ pub trait Element: Pod {
 
     /// The nearest value, ties to even.
     fn from_real(value: Self::Real) -> Self;
+
+    /// The elements as what they are computed in, if they are stored like that.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn as_reals(elements: &[Self]) -> Option<&[Self::Real]> {
+        let _ = elements;
+        None
+    }
+
+    /// [`as_reals`](Self::as_reals), to be changed.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn as_reals_mut(elements: &mut [Self]) -> Option<&mut [Self::Real]> {
+        let _ = elements;
+        None
+    }
 }
 
 macro_rules! real {
@@ -45,6 +62,16 @@ macro_rules! real {
             #[inline(always)]
             fn from_real(value: Self) -> Self {
                 value
+            }
+
+            #[inline(always)]
+            fn as_reals(elements: &[Self]) -> Option<&[Self]> {
+                Some(elements)
+            }
+
+            #[inline(always)]
+            fn as_reals_mut(elements: &mut [Self]) -> Option<&mut [Self]> {
+                Some(elements)
             }
         }
     };

@@ -83,6 +83,49 @@ pub enum Error {
         /// Elements from a column to the next.
         column_stride: usize,
     },
+    /// A stride that places two entries of an array in one element.
+    OverlappingAxes {
+        /// The axis, counted from 0.
+        axis: usize,
+        /// The smallest stride that steps over what the axes of smaller strides reach.
+        least: usize,
+        /// The stride found.
+        found: usize,
+    },
+    /// An array that is laid out in another way than the operation takes.
+    Stride {
+        /// The axis, counted from 0.
+        axis: usize,
+        /// Elements from an entry to the next that were expected.
+        expected: usize,
+        /// Elements from an entry to the next that were found.
+        found: usize,
+    },
+    /// An array of the wrong length along one axis.
+    AxisLength {
+        /// Which array.
+        what: &'static str,
+        /// The axis, counted from 0.
+        axis: usize,
+        /// Length expected.
+        expected: usize,
+        /// Length found.
+        found: usize,
+    },
+    /// An axis that an array does not have.
+    NoSuchAxis {
+        /// The array's number of axes.
+        axes: usize,
+        /// The axis asked for, counted from 0.
+        found: usize,
+    },
+    /// More levels than the plan can take, or none.
+    Levels {
+        /// The largest number accepted.
+        most: usize,
+        /// The number found.
+        found: usize,
+    },
 }
 
 impl fmt::Display for Error {
@@ -134,6 +177,33 @@ impl fmt::Display for Error {
                 f,
                 "expected strides that keep entries apart, found row stride {row_stride} and column stride {column_stride}"
             ),
+            Self::OverlappingAxes { axis, least, found } => write!(
+                f,
+                "expected a stride of at least {least} along axis {axis}, so that no two entries are one element, found {found}"
+            ),
+            Self::Stride {
+                axis,
+                expected,
+                found,
+            } => write!(
+                f,
+                "expected a stride of {expected} along axis {axis}, found {found}"
+            ),
+            Self::AxisLength {
+                what,
+                axis,
+                expected,
+                found,
+            } => write!(
+                f,
+                "expected {what} of length {expected} along axis {axis}, found {found}"
+            ),
+            Self::NoSuchAxis { axes, found } => {
+                write!(f, "expected an axis below {axes}, found {found}")
+            }
+            Self::Levels { most, found } => {
+                write!(f, "expected 1 to {most} levels, found {found}")
+            }
         }
     }
 }

@@ -181,6 +181,7 @@ impl ExtensionMode {
     ///
     /// `length` is at least [`least_length`](Self::least_length). A weight exceeds the distance from the signal by 2 at
     /// most, and filters reach less than [`MAX_TAPS`](crate::filter_bank::MAX_TAPS) beyond it, so weights are exact.
+    #[inline]
     pub(crate) fn sample(self, index: isize, length: usize) -> [(usize, i16); 3] {
         let last = length as isize - 1;
         let end = index.clamp(0, last);
@@ -189,18 +190,18 @@ impl ExtensionMode {
             _ if index == end => one(index, 1),
             Self::Zero => one(0, 0),
             Self::Constant => one(end, 1),
-            Self::Periodic => one(index.rem_euclid(last + 1), 1),
+            Self::Periodic => one(wrapped(index, last + 1), 1),
             Self::Periodization => {
                 let period = length.next_multiple_of(2) as isize;
-                one(index.rem_euclid(period).min(last), 1)
+                one(wrapped(index, period).min(last), 1)
             }
             Self::Symmetric | Self::Antisymmetric => {
-                let at = index.rem_euclid(2 * last + 2);
+                let at = wrapped(index, 2 * last + 2);
                 let negated = self == Self::Antisymmetric && at > last;
                 one(at.min(2 * last + 1 - at), if negated { -1 } else { 1 })
             }
             Self::Reflect => {
-                let at = index.rem_euclid(2 * last);
+                let at = wrapped(index, 2 * last);
                 one(at.min(2 * last - at), 1)
             }
             Self::Antireflect => {
@@ -226,5 +227,16 @@ impl ExtensionMode {
             }
         };
         terms.map(|(at, weight)| (at as usize, weight as i16))
+    }
+}
+
+/// `index` modulo a period, without a division where the index is within a period of the signal.
+const fn wrapped(index: isize, period: isize) -> isize {
+    if index >= 0 && index < period {
+        index
+    } else if index < 0 && index >= -period {
+        index + period
+    } else {
+        index.rem_euclid(period)
     }
 }

@@ -33,6 +33,8 @@
 #![deny(unsafe_code)]
 
 #[forbid(unsafe_code)]
+pub mod array;
+#[forbid(unsafe_code)]
 pub mod element;
 #[forbid(unsafe_code)]
 pub mod error;
@@ -43,10 +45,13 @@ pub mod filter_bank;
 #[forbid(unsafe_code)]
 pub mod geometry;
 pub mod isa;
+mod lanes;
 #[forbid(unsafe_code)]
 pub mod matrix;
 #[forbid(unsafe_code)]
 pub mod operator;
+#[forbid(unsafe_code)]
+mod polyphase;
 #[forbid(unsafe_code)]
 pub mod sampling;
 #[forbid(unsafe_code)]

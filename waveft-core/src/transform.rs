@@ -30,14 +30,19 @@
 //! # Accuracy
 //! There and back changes a signal by less than 10⁻¹⁴ of its norm in f64 and 2 · 10⁻⁶ in f32, over all wavelets, modes and
 //! lengths tried. There are two exceptions. dmey's table inverts itself to 6 · 10⁻³ only, with smooth extension to
-//! 6 · 10⁻². And signals of two samples, which smooth and antireflect extension continue to many times their size, lose up
-//! to 3 · 10⁻⁶ in f32 under the longest filters.
+//! 6 · 10⁻². And signals of two to four samples, which smooth and antireflect extension continue to many times their
+//! size, lose up to 3 · 10⁻⁶ in f32 under the longest filters.
 //!
-//! # Which code
-//! This is direct convolution, written to be read and to be the reference for faster code. Each pair of an operator and
-//! its adjoint goes the same way in both directions, with the same taps and the same description of the extension, so
-//! that the adjoint's matrix is the transpose of the operator's, but for the rounding of sums. A NaN or an infinity
-//! reaches no coefficient whose `L` samples it is not among.
+//! # More than a line
+//! [`Dwt`] works on one line. [`Wavedec`] is the separable transform of a whole array over one or more levels; in two
+//! dimensions each level is one sweep over the image.
+//!
+//! # How
+//! Direct convolution in polyphase form, in the widest vectors that the machine has ([`with_isa`](Dwt::with_isa) takes
+//! others). Each pair of an operator and its adjoint goes the same way in both directions, with the same taps and the
+//! same description of the extension, so that the adjoint's matrix is the transpose of the operator's, but for the
+//! rounding of sums. A NaN or an infinity reaches no coefficient whose `L` samples it is not among. Memory beyond the
+//! arrays is the caller's; each plan tells how much.
 //!
 //! # Sources
 //! - S. G. Mallat, “A theory for multiresolution signal decomposition: the wavelet representation”, IEEE Transactions on
@@ -46,10 +51,19 @@
 //!
 //! [Signal extension modes]: https://pywavelets.readthedocs.io/en/latest/ref/signal-extension-modes.html
 
-use crate::element::Real;
+mod frame;
+mod levels;
+mod plane;
+mod rows;
+
+use crate::element::{Element, Real};
 use crate::error::Error;
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
+use crate::isa::Isa;
+use crate::lanes::{LaneKernel, Lanes};
+use frame::{Beyond, Frame};
+pub use levels::{Band, Wavedec};
 
 /// One level on one axis: bank, mode and length chosen once.
 ///
@@ -62,10 +76,12 @@ use crate::filter_bank::{FilterBank, MAX_TAPS};
 /// let dwt = Dwt::new(DB2.double(), ExtensionMode::Symmetric, 5)?;
 /// assert_eq!((dwt.band_length(), dwt.reconstructed_length()), (4, 6));
 ///
-/// let signal = [1.0, 2.0, 4.0, 3.0, 2.0];
+/// let signal = [1.0f64, 2.0, 4.0, 3.0, 2.0];
 /// let (mut approximation, mut detail, mut back) = ([0.0; 4], [0.0; 4], [0.0; 6]);
-/// dwt.forward(&signal, &mut approximation, &mut detail)?;
-/// dwt.inverse(&approximation, &detail, &mut back)?;
+/// let mut scratch = [0.0; 32];
+/// assert!(dwt.scratch_len() <= scratch.len());
+/// dwt.forward(&signal, &mut approximation, &mut detail, &mut scratch)?;
+/// dwt.inverse(&approximation, &detail, &mut back, &mut scratch)?;
 /// assert!(signal.iter().zip(back).all(|(x, y)| (x - y).abs() < 1e-14));
 /// # Ok::<(), waveft_core::Error>(())
 /// ```
@@ -74,6 +90,7 @@ pub struct Dwt<'a, F> {
     bank: FilterBank<'a, F>,
     mode: ExtensionMode,
     length: usize,
+    isa: Isa,
 }
 
 impl<'a, F: Real> Dwt<'a, F> {
@@ -81,11 +98,7 @@ impl<'a, F: Real> Dwt<'a, F> {
     ///
     /// # Errors
     /// [`Error::SignalLength`] unless `mode.least_length() ≤ N ≤ isize::MAX / size_of::<F>() − MAX_TAPS`.
-    pub const fn new(
-        bank: FilterBank<'a, F>,
-        mode: ExtensionMode,
-        length: usize,
-    ) -> Result<Self, Error> {
+    pub fn new(bank: FilterBank<'a, F>, mode: ExtensionMode, length: usize) -> Result<Self, Error> {
         let least = mode.least_length();
         let most = isize::MAX as usize / size_of::<F>() - MAX_TAPS;
         if length < least || length > most {
@@ -95,7 +108,19 @@ impl<'a, F: Real> Dwt<'a, F> {
                 found: length,
             });
         }
-        Ok(Self { bank, mode, length })
+        Ok(Self {
+            bank,
+            mode,
+            length,
+            isa: Isa::detect(),
+        })
+    }
+
+    /// The same transform computed with other instructions; results may differ in the last bits.
+    #[must_use]
+    pub const fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
+        self
     }
 
     /// Samples of the signal, `N`.
@@ -119,42 +144,62 @@ impl<'a, F: Real> Dwt<'a, F> {
         self.length.next_multiple_of(2)
     }
 
+    /// Elements of scratch that a line needs: `2L + O(min(N, 2048))`. What they hold is of no account before, and
+    /// unspecified after.
+    #[must_use]
+    pub const fn scratch_len(&self) -> usize {
+        frame::scratch_len(self.band_length(), self.bank.taps())
+    }
+
     /// Analysis, `A`: from `N` samples to [`band_length`](Self::band_length) coefficients in each band. What was in them
     /// is overwritten.
     ///
-    /// Cost: `2L` multiply-adds for each of the about `N / 2` pairs of coefficients. The at most `L − 1` pairs near the
-    /// ends find each sample anew, with up to three multiply-adds more.
+    /// Samples and coefficients may be stored in half precision; what is computed is `F`. Cost: `2L` multiply-adds for
+    /// each of the about `N / 2` pairs of coefficients.
     ///
     /// # Errors
-    /// [`Error::Length`] unless the slices have these lengths.
-    pub fn forward(
+    /// [`Error::Length`] unless the slices have these lengths, and `scratch` at least
+    /// [`scratch_len`](Self::scratch_len).
+    pub fn forward<T: Element<Real = F>>(
         &self,
-        signal: &[F],
-        approximation: &mut [F],
-        detail: &mut [F],
+        signal: &[T],
+        approximation: &mut [T],
+        detail: &mut [T],
+        scratch: &mut [F],
     ) -> Result<(), Error> {
-        self.check(self.length, signal, approximation, detail)?;
-        self.signal_frame()
-            .gather(self.analysis_taps(), signal, approximation, detail);
+        let found = [signal.len(), approximation.len(), detail.len()];
+        self.check(self.length, found, scratch)?;
+        self.isa.run_lanes(Analyse {
+            frame: &self.forward_frame(),
+            signal,
+            bands: [approximation, detail],
+            scratch,
+        });
         Ok(())
     }
 
     /// Synthesis, `S`: from [`band_length`](Self::band_length) coefficients in each band to
     /// [`reconstructed_length`](Self::reconstructed_length) samples. What was in them is overwritten.
     ///
-    /// Cost: `2L` multiply-adds for each pair of coefficients, and clearing the samples.
+    /// Cost: that of [`forward`](Self::forward).
     ///
     /// # Errors
-    /// [`Error::Length`] unless the slices have these lengths.
-    pub fn inverse(
+    /// Those of [`forward`](Self::forward).
+    pub fn inverse<T: Element<Real = F>>(
         &self,
-        approximation: &[F],
-        detail: &[F],
-        signal: &mut [F],
+        approximation: &[T],
+        detail: &[T],
+        signal: &mut [T],
+        scratch: &mut [F],
     ) -> Result<(), Error> {
-        self.check(self.reconstructed_length(), signal, approximation, detail)?;
-        self.reconstruction_frame()
-            .scatter(self.synthesis_taps(), approximation, detail, signal);
+        let found = [signal.len(), approximation.len(), detail.len()];
+        self.check(self.reconstructed_length(), found, scratch)?;
+        self.isa.run_lanes(Synthesise {
+            frame: &self.inverse_frame(self.reconstructed_length()),
+            bands: [approximation, detail],
+            signal,
+            scratch,
+        });
         Ok(())
     }
 
@@ -162,19 +207,26 @@ impl<'a, F: Real> Dwt<'a, F> {
     /// so that `⟨A x, (a, d)⟩ = ⟨x, Aᵀ (a, d)⟩`. What was in them is overwritten. It carries a gradient from the
     /// coefficients back to the signal.
     ///
-    /// Cost: that of [`forward`](Self::forward), and clearing the samples.
+    /// Cost: that of [`forward`](Self::forward). In half precision the samples that the extension is made from are
+    /// rounded once for each sample beyond the ends that falls on them.
     ///
     /// # Errors
-    /// [`Error::Length`] unless the slices have these lengths.
-    pub fn forward_adjoint(
+    /// Those of [`forward`](Self::forward).
+    pub fn forward_adjoint<T: Element<Real = F>>(
         &self,
-        approximation: &[F],
-        detail: &[F],
-        signal: &mut [F],
+        approximation: &[T],
+        detail: &[T],
+        signal: &mut [T],
+        scratch: &mut [F],
     ) -> Result<(), Error> {
-        self.check(self.length, signal, approximation, detail)?;
-        self.signal_frame()
-            .scatter(self.analysis_taps(), approximation, detail, signal);
+        let found = [signal.len(), approximation.len(), detail.len()];
+        self.check(self.length, found, scratch)?;
+        self.isa.run_lanes(Synthesise {
+            frame: &self.forward_frame(),
+            bands: [approximation, detail],
+            signal,
+            scratch,
+        });
         Ok(())
     }
 
@@ -182,66 +234,54 @@ impl<'a, F: Real> Dwt<'a, F> {
     /// [`band_length`](Self::band_length) coefficients in each band, so that `⟨S (a, d), y⟩ = ⟨(a, d), Sᵀ y⟩`. What was in
     /// them is overwritten.
     ///
-    /// Cost: `2L` multiply-adds for each pair of coefficients.
+    /// Cost: that of [`forward`](Self::forward).
     ///
     /// # Errors
-    /// [`Error::Length`] unless the slices have these lengths.
-    pub fn inverse_adjoint(
+    /// Those of [`forward`](Self::forward).
+    pub fn inverse_adjoint<T: Element<Real = F>>(
         &self,
-        signal: &[F],
-        approximation: &mut [F],
-        detail: &mut [F],
+        signal: &[T],
+        approximation: &mut [T],
+        detail: &mut [T],
+        scratch: &mut [F],
     ) -> Result<(), Error> {
-        self.check(self.reconstructed_length(), signal, approximation, detail)?;
-        self.reconstruction_frame()
-            .gather(self.synthesis_taps(), signal, approximation, detail);
+        let found = [signal.len(), approximation.len(), detail.len()];
+        self.check(self.reconstructed_length(), found, scratch)?;
+        self.isa.run_lanes(Analyse {
+            frame: &self.inverse_frame(self.reconstructed_length()),
+            signal,
+            bands: [approximation, detail],
+            scratch,
+        });
         Ok(())
     }
 
-    /// The low-pass and the high-pass tap that each of a coefficient's samples is analysed with, first sample first.
-    fn analysis_taps(&self) -> impl Iterator<Item = (F, F)> + Clone + 'a {
+    /// Analysis of the signal with its extension; its transpose is the adjoint.
+    fn forward_frame(&self) -> Frame<F> {
         let (low, high) = (self.bank.dec_lo(), self.bank.dec_hi());
-        low.iter().copied().zip(high.iter().copied()).rev()
+        let taps = low.iter().zip(high).rev().map(|(&low, &high)| [low, high]);
+        let beyond = Beyond::Extension(self.mode);
+        Frame::new(beyond, self.length, self.band_length(), taps)
     }
 
-    /// The low-pass and the high-pass tap that each of a coefficient's samples is synthesised with.
-    fn synthesis_taps(&self) -> impl Iterator<Item = (F, F)> + Clone + 'a {
+    /// Synthesis is this frame's transpose. Around the `samples` there is nothing, or, for periodization, themselves.
+    fn inverse_frame(&self, samples: usize) -> Frame<F> {
         let (low, high) = (self.bank.rec_lo(), self.bank.rec_hi());
-        low.iter().copied().zip(high.iter().copied())
-    }
-
-    fn signal_frame(&self) -> Frame {
-        Frame {
-            mode: self.mode,
-            taps: self.bank.taps(),
-        }
-    }
-
-    /// Around what is synthesised there is nothing, or, for periodization, itself.
-    fn reconstruction_frame(&self) -> Frame {
-        let mode = match self.mode {
-            ExtensionMode::Periodization => ExtensionMode::Periodization,
-            _ => ExtensionMode::Zero,
+        let taps = low.iter().zip(high).map(|(&low, &high)| [low, high]);
+        let beyond = match self.mode {
+            ExtensionMode::Periodization => Beyond::Around {
+                period: self.reconstructed_length(),
+            },
+            _ => Beyond::Nothing,
         };
-        Frame {
-            mode,
-            taps: self.bank.taps(),
-        }
+        Frame::new(beyond, samples, self.band_length(), taps)
     }
 
-    fn check(
-        &self,
-        samples: usize,
-        signal: &[F],
-        approximation: &[F],
-        detail: &[F],
-    ) -> Result<(), Error> {
+    fn check(&self, samples: usize, found: [usize; 3], scratch: &[F]) -> Result<(), Error> {
         let band = self.band_length();
-        for (what, expected, found) in [
-            ("signal", samples, signal.len()),
-            ("approximation", band, approximation.len()),
-            ("detail", band, detail.len()),
-        ] {
+        let expected = [samples, band, band];
+        let names = ["signal", "approximation", "detail"];
+        for ((what, expected), found) in names.into_iter().zip(expected).zip(found) {
             if expected != found {
                 return Err(Error::Length {
                     what,
@@ -250,8 +290,19 @@ impl<'a, F: Real> Dwt<'a, F> {
                 });
             }
         }
-        Ok(())
+        check_scratch(self.scratch_len(), scratch.len())
     }
+}
+
+fn check_scratch(expected: usize, found: usize) -> Result<(), Error> {
+    if found < expected {
+        return Err(Error::Length {
+            what: "scratch",
+            expected,
+            found,
+        });
+    }
+    Ok(())
 }
 
 /// How often a signal of `length` samples can be halved, with filters of `taps` taps, so that the coarsest coefficients
@@ -274,102 +325,40 @@ pub const fn dwt_max_level(length: usize, taps: usize) -> usize {
     (length / (taps - 1)).ilog2() as usize
 }
 
-/// Which samples each coefficient belongs to, and what those outside the signal are.
-struct Frame {
-    mode: ExtensionMode,
-    taps: usize,
+/// One line, from samples to coefficients.
+struct Analyse<'a, F, T> {
+    frame: &'a Frame<F>,
+    signal: &'a [T],
+    bands: [&'a mut [T]; 2],
+    scratch: &'a mut [F],
 }
 
-impl Frame {
-    /// The first sample of a coefficient.
-    const fn first(&self, coefficient: usize) -> isize {
-        let taps = self.taps as isize;
-        let shift = match self.mode {
-            ExtensionMode::Periodization => 1 - taps / 2,
-            _ => 2 - taps,
-        };
-        2 * coefficient as isize + shift
-    }
+impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Analyse<'_, F, T> {
+    type Output = ();
 
-    /// Each coefficient: its samples times the taps, summed.
-    fn gather<F: Real>(
-        &self,
-        taps: impl Iterator<Item = (F, F)> + Clone,
-        signal: &[F],
-        approximation: &mut [F],
-        detail: &mut [F],
-    ) {
-        for (k, (a, d)) in approximation.iter_mut().zip(detail).enumerate() {
-            let first = self.first(k);
-            let inside = usize::try_from(first)
-                .ok()
-                .and_then(|first| signal.get(first..first + self.taps));
-            (*a, *d) = match inside {
-                Some(samples) => products(taps.clone(), samples.iter().copied()),
-                None => {
-                    let samples = (first..).map(|index| self.read(signal, index));
-                    products(taps.clone(), samples)
-                }
-            };
-        }
-    }
-
-    /// Clears the signal and adds to each coefficient's samples what the coefficient times the taps is: the transpose of
-    /// [`gather`](Self::gather).
-    fn scatter<F: Real>(
-        &self,
-        taps: impl Iterator<Item = (F, F)> + Clone,
-        approximation: &[F],
-        detail: &[F],
-        signal: &mut [F],
-    ) {
-        signal.fill(F::zero());
-        for (k, (&a, &d)) in approximation.iter().zip(detail).enumerate() {
-            let first = self.first(k);
-            let atom = taps.clone().map(|(low, high)| a * low + d * high);
-            let inside = usize::try_from(first)
-                .ok()
-                .and_then(|first| signal.get_mut(first..first + self.taps));
-            match inside {
-                Some(samples) => samples
-                    .iter_mut()
-                    .zip(atom)
-                    .for_each(|(to, value)| *to += value),
-                None => (first..)
-                    .zip(atom)
-                    .for_each(|(index, value)| self.add(signal, index, value)),
-            }
-        }
-    }
-
-    /// The sample at an index that may be outside the signal.
-    fn read<F: Real>(&self, signal: &[F], index: isize) -> F {
-        let mut sum = F::zero();
-        for (at, weight) in self.mode.sample(index, signal.len()) {
-            if let (Some(&sample), true) = (signal.get(at), weight != 0) {
-                sum += F::from(weight) * sample;
-            }
-        }
-        sum
-    }
-
-    /// Adds to the samples that the one at an index that may be outside the signal is made from.
-    fn add<F: Real>(&self, signal: &mut [F], index: isize, value: F) {
-        for (at, weight) in self.mode.sample(index, signal.len()) {
-            if let (Some(sample), true) = (signal.get_mut(at), weight != 0) {
-                *sample += F::from(weight) * value;
-            }
-        }
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let [low, high] = self.bands;
+        self.frame
+            .analyse::<L, _, _>(self.signal, low, high, self.scratch);
     }
 }
 
-/// The sums of samples times low-pass and times high-pass taps.
-fn products<F: Real>(
-    taps: impl Iterator<Item = (F, F)>,
-    samples: impl Iterator<Item = F>,
-) -> (F, F) {
-    let zero = (F::zero(), F::zero());
-    taps.zip(samples).fold(zero, |sums, ((low, high), sample)| {
-        (sums.0 + low * sample, sums.1 + high * sample)
-    })
+/// One line, from coefficients to samples.
+struct Synthesise<'a, F, T> {
+    frame: &'a Frame<F>,
+    bands: [&'a [T]; 2],
+    signal: &'a mut [T],
+    scratch: &'a mut [F],
+}
+
+impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Synthesise<'_, F, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let [low, high] = self.bands;
+        self.frame
+            .synthesise::<L, _, _>(low, high, self.signal, self.scratch);
+    }
 }

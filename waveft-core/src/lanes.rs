@@ -1,0 +1,218 @@
+//! Vectors of numbers, and the kernels that are written over them.
+//!
+//! A kernel is written once, over any [`Lanes`]. [`Isa::run_lanes`] compiles it for each instance and
+//! enters the one asked for: `wide`'s vectors, which take what the crate was compiled for (SSE2, NEON,
+//! simd128 or plain numbers), and on x86-64 those of AVX2 and AVX-512 beside them.
+//!
+//! A multiply-add is rounded once where the instructions are FMA's and twice in the portable instance
+//! without it, so results differ between instruction sets in the last bits. Within one they depend on
+//! nothing but the numbers: not on where in an array these stand, nor on how many there are.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::element::{Element, Real};
+use crate::isa::{Isa, Kernel};
+use core::array::from_fn;
+use core::marker::PhantomData;
+use wide::{f32x8, f64x4};
+
+/// The most lanes that an instance has.
+pub(crate) const MOST_LANES: usize = 16;
+
+/// A vector of `WIDTH` numbers. Its methods are `#[inline(always)]`, or they would stay at what the
+/// crate was compiled for.
+pub trait Lanes<F>: Copy {
+    /// Numbers in a vector.
+    const WIDTH: usize;
+
+    /// Whether there are 32 registers, not 16.
+    const MANY: bool;
+
+    /// One number in every lane.
+    fn splat(value: F) -> Self;
+
+    /// The first `WIDTH` numbers; zeros if there are fewer.
+    fn load(from: &[F]) -> Self;
+
+    /// Writes to the first `WIDTH` places, if there are so many.
+    fn store(self, to: &mut [F]);
+
+    /// `self · factor + addend`.
+    fn multiply_add(self, factor: Self, addend: Self) -> Self;
+
+    /// Of two vectors end to end, the numbers at even and those at odd places.
+    fn deinterleave(self, second: Self) -> (Self, Self);
+
+    /// Two vectors, end to end, in which the numbers of `self` and of `odd` take turns.
+    fn interleave(self, odd: Self) -> (Self, Self);
+
+    /// What is stored as `T`, in the first `WIDTH` places; zeros if there are fewer.
+    #[inline(always)]
+    fn load_from<T: Element<Real = F>>(from: &[T]) -> Self
+    where
+        F: Real,
+    {
+        if let Some(numbers) = T::as_reals(from) {
+            return Self::load(numbers);
+        }
+        let mut numbers = [F::zero(); MOST_LANES];
+        if let Some(from) = from.get(..Self::WIDTH) {
+            for (number, element) in numbers.iter_mut().zip(from) {
+                *number = element.to_real();
+            }
+        }
+        Self::load(&numbers)
+    }
+
+    /// Rounds to `T` and writes to the first `WIDTH` places, if there are so many.
+    #[inline(always)]
+    fn store_to<T: Element<Real = F>>(self, to: &mut [T])
+    where
+        F: Real,
+    {
+        if let Some(numbers) = T::as_reals_mut(to) {
+            return self.store(numbers);
+        }
+        let mut numbers = [F::zero(); MOST_LANES];
+        self.store(&mut numbers);
+        if let Some(to) = to.get_mut(..Self::WIDTH) {
+            for (element, number) in to.iter_mut().zip(numbers) {
+                *element = T::from_real(number);
+            }
+        }
+    }
+}
+
+/// A number type and its vectors.
+pub trait Vectors: Sized {
+    /// What the crate was compiled for.
+    type Portable: Lanes<Self>;
+    /// AVX2's, where there are any.
+    type Avx2: Lanes<Self>;
+    /// AVX-512's, where there are any.
+    type Avx512: Lanes<Self>;
+}
+
+macro_rules! vectors {
+    ($real:ty, $portable:ty, $avx2:ident, $avx512:ident) => {
+        impl Vectors for $real {
+            type Portable = $portable;
+            #[cfg(target_arch = "x86_64")]
+            type Avx2 = x86::$avx2;
+            #[cfg(target_arch = "x86_64")]
+            type Avx512 = x86::$avx512;
+            #[cfg(not(target_arch = "x86_64"))]
+            type Avx2 = $portable;
+            #[cfg(not(target_arch = "x86_64"))]
+            type Avx512 = $portable;
+        }
+    };
+}
+
+vectors!(f32, f32x8, Avx2Single, Avx512Single);
+vectors!(f64, f64x4, Avx2Double, Avx512Double);
+
+/// Work on vectors of any width. `run` must be `#[inline(always)]`.
+pub(crate) trait LaneKernel<F: Real> {
+    /// What the work yields.
+    type Output;
+    /// Does the work.
+    fn run<L: Lanes<F>>(self) -> Self::Output;
+}
+
+/// A kernel with its vectors chosen.
+struct Chosen<F, K, L> {
+    kernel: K,
+    lanes: PhantomData<(F, L)>,
+}
+
+impl<F: Real, K: LaneKernel<F>, L: Lanes<F>> Kernel for Chosen<F, K, L> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn run(self) -> K::Output {
+        self.kernel.run::<L>()
+    }
+}
+
+impl<F, K, L> Chosen<F, K, L> {
+    const fn new(kernel: K) -> Self {
+        let lanes = PhantomData;
+        Self { kernel, lanes }
+    }
+}
+
+impl Isa {
+    /// Runs the kernel on these instructions' vectors, or on the portable ones where the machine lacks
+    /// them.
+    pub(crate) fn run_lanes<F: Real, K: LaneKernel<F>>(self, kernel: K) -> K::Output {
+        match self {
+            // Only within `run`, which enables the instructions, are their vectors used.
+            Self::Avx512 if self.is_available() => self.run(Chosen::<F, K, F::Avx512>::new(kernel)),
+            Self::Avx2 if self.is_available() => self.run(Chosen::<F, K, F::Avx2>::new(kernel)),
+            _ => kernel.run::<F::Portable>(),
+        }
+    }
+}
+
+macro_rules! portable {
+    ($lanes:ty, $real:ty, $width:literal) => {
+        impl Lanes<$real> for $lanes {
+            const WIDTH: usize = $width;
+            const MANY: bool = false;
+
+            #[inline(always)]
+            fn splat(value: $real) -> Self {
+                <$lanes>::splat(value)
+            }
+
+            #[inline(always)]
+            fn load(from: &[$real]) -> Self {
+                from.first_chunk::<$width>()
+                    .map_or(Self::ZERO, |numbers| Self::new(*numbers))
+            }
+
+            #[inline(always)]
+            fn store(self, to: &mut [$real]) {
+                if let Some(to) = to.first_chunk_mut::<$width>() {
+                    *to = self.to_array();
+                }
+            }
+
+            #[inline(always)]
+            fn multiply_add(self, factor: Self, addend: Self) -> Self {
+                self.mul_add(factor, addend)
+            }
+
+            #[inline(always)]
+            fn deinterleave(self, second: Self) -> (Self, Self) {
+                let (first, second) = (self.to_array(), second.to_array());
+                let at = |place: usize| {
+                    if place < $width {
+                        first[place]
+                    } else {
+                        second[place - $width]
+                    }
+                };
+                (
+                    Self::new(from_fn(|lane| at(2 * lane))),
+                    Self::new(from_fn(|lane| at(2 * lane + 1))),
+                )
+            }
+
+            #[inline(always)]
+            fn interleave(self, odd: Self) -> (Self, Self) {
+                let turns = [self.to_array(), odd.to_array()];
+                let at = |place: usize| turns[place % 2][place / 2];
+                (
+                    Self::new(from_fn(at)),
+                    Self::new(from_fn(|lane| at($width + lane))),
+                )
+            }
+        }
+    };
+}
+
+portable!(f32x8, f32, 8);
+portable!(f64x4, f64, 4);

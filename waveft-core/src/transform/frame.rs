@@ -1,0 +1,520 @@
+//! One operator on one axis: which samples each coefficient belongs to, by which taps, and what the
+//! samples beyond the ends are.
+//!
+//! Analysis and the adjoint of synthesis are [`analyse`](Frame::analyse), synthesis and the adjoint of
+//! analysis [`synthesise`](Frame::synthesise); the two of a pair have the same taps and the same
+//! extension, so that they are transposes of each other.
+
+use crate::element::{Element, Real};
+use crate::extension_mode::ExtensionMode;
+use crate::filter_bank::MAX_TAPS;
+use crate::lanes::Lanes;
+use crate::polyphase::{Apart, Joined, Terms, combine, deinterleave};
+use core::ops::Range;
+
+/// Pairs of coefficients that are made at once: their samples stay in the first cache.
+const CHUNK: usize = 1024;
+
+/// What there is beyond the ends of a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// What a mode makes of the line.
+    Extension(ExtensionMode),
+    /// Nothing.
+    Nothing,
+    /// The line again, every `period` samples, of which it may lack the last.
+    Around {
+        /// An even number.
+        period: usize,
+    },
+}
+
+impl Beyond {
+    /// The sample at `index` as a sum of real ones, as [`ExtensionMode::sample`] has it.
+    fn sample(self, index: isize, length: usize) -> [(usize, i16); 3] {
+        match self {
+            Self::Extension(mode) => mode.sample(index, length),
+            Self::Nothing => ExtensionMode::Zero.sample(index, length),
+            Self::Around { period } => {
+                let at = index.rem_euclid(period as isize) as usize;
+                [(at, i16::from(at < length)), (0, 0), (0, 0)]
+            }
+        }
+    }
+
+    /// Whether coefficients count around.
+    const fn is_periodized(self) -> bool {
+        matches!(
+            self,
+            Self::Around { .. } | Self::Extension(ExtensionMode::Periodization)
+        )
+    }
+}
+
+/// An operator on lines of `samples` samples and two bands of `coefficients` coefficients.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<F> {
+    beyond: Beyond,
+    pub(super) samples: usize,
+    pub(super) coefficients: usize,
+    /// `L`.
+    taps: usize,
+    /// What a sample of a coefficient is multiplied by for the low-pass and for the high-pass band,
+    /// first sample first.
+    pairs: [[F; 2]; MAX_TAPS],
+    /// For each coefficient `u`, `u − 1`, … that a pair of samples belongs to, first of the low-pass then
+    /// of the high-pass band, what it is multiplied by for the even and for the odd sample.
+    transposed: [[F; 2]; MAX_TAPS],
+}
+
+impl<F: Real> Frame<F> {
+    pub(super) fn new(
+        beyond: Beyond,
+        samples: usize,
+        coefficients: usize,
+        taps: impl ExactSizeIterator<Item = [F; 2]>,
+    ) -> Self {
+        let count = taps.len().min(MAX_TAPS);
+        let mut pairs = [[F::zero(); 2]; MAX_TAPS];
+        for (pair, taps) in pairs.iter_mut().zip(taps) {
+            *pair = taps;
+        }
+        let mut transposed = pairs;
+        for pair in transposed.chunks_exact_mut(2) {
+            (pair[0][1], pair[1][0]) = (pair[1][0], pair[0][1]);
+        }
+        Self {
+            beyond,
+            samples,
+            coefficients,
+            taps: count,
+            pairs,
+            transposed,
+        }
+    }
+
+    /// Half the taps, `L / 2`: as many pairs of samples belong to a coefficient.
+    pub(super) const fn half(&self) -> usize {
+        self.taps / 2
+    }
+
+    /// The first sample of coefficient 0.
+    #[inline(always)]
+    pub(super) const fn shift(&self) -> isize {
+        if self.beyond.is_periodized() {
+            1 - self.half() as isize
+        } else {
+            2 - self.taps as isize
+        }
+    }
+
+    /// For each sample of a coefficient, its tap of either band.
+    #[inline(always)]
+    pub(super) fn pairs(&self) -> &[[F; 2]] {
+        self.pairs.get(..self.taps).unwrap_or_default()
+    }
+
+    /// For each coefficient that a pair of samples belongs to, its tap of either sample.
+    #[inline(always)]
+    pub(super) fn transposed(&self) -> &[[F; 2]] {
+        self.transposed.get(..self.taps).unwrap_or_default()
+    }
+
+    fn chunk(&self) -> usize {
+        chunk(self.coefficients, self.taps)
+    }
+
+    /// `low[k]`, `high[k]`: the sums of the coefficient's samples times their taps.
+    #[inline(always)]
+    pub(super) fn analyse<L, T, U>(
+        &self,
+        samples: &[T],
+        low: &mut [U],
+        high: &mut [U],
+        scratch: &mut [F],
+    ) where
+        L: Lanes<F>,
+        T: Element<Real = F>,
+        U: Element<Real = F>,
+    {
+        let chunk = self.chunk();
+        let (even, odd) = scratch.split_at_mut(scratch.len().min(chunk + self.half()));
+        let bands = low.chunks_mut(chunk).zip(high.chunks_mut(chunk));
+        for (index, (low, high)) in bands.enumerate() {
+            let first = 2 * (index * chunk) as isize + self.shift();
+            let count = low.len() + self.half() - 1;
+            let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) else {
+                return;
+            };
+            self.split::<L, _>(samples, first, even, odd);
+            self.filter::<L, _>((even, odd), low, high);
+        }
+    }
+
+    /// Coefficients from the even and the odd samples of theirs.
+    #[inline(always)]
+    pub(super) fn filter<L, U>(&self, (even, odd): (&[F], &[F]), low: &mut [U], high: &mut [U])
+    where
+        L: Lanes<F>,
+        U: Element<Real = F>,
+    {
+        let terms = Terms {
+            taps: self.pairs(),
+            inputs: |pair| [even, odd].map(|half| half.get(pair..).unwrap_or_default()),
+        };
+        combine::<L, _, _>(&terms, &mut Apart(low, high));
+    }
+
+    /// Splits the samples from index `first`, which may be outside the line, into even and odd ones.
+    #[inline(always)]
+    fn split<L, T>(&self, samples: &[T], first: isize, even: &mut [F], odd: &mut [F])
+    where
+        L: Lanes<F>,
+        T: Element<Real = F>,
+    {
+        let inside = pairs_inside(first, even.len(), samples.len());
+        let start = (first + 2 * inside.start as isize).max(0) as usize;
+        deinterleave::<L, _, _>(
+            samples
+                .get(start..start + 2 * inside.len())
+                .unwrap_or_default(),
+            even.get_mut(inside.clone()).unwrap_or_default(),
+            odd.get_mut(inside.clone()).unwrap_or_default(),
+        );
+        for outside in [0..inside.start, inside.end..even.len()] {
+            for pair in outside {
+                let index = first + 2 * pair as isize;
+                if let (Some(even), Some(odd)) = (even.get_mut(pair), odd.get_mut(pair)) {
+                    *even = self.sample(samples, index);
+                    *odd = self.sample(samples, index + 1);
+                }
+            }
+        }
+    }
+
+    /// Even, and as many odd, samples that all coefficients of a line see.
+    pub(super) const fn half_length(&self) -> usize {
+        half_length(self.coefficients, self.taps)
+    }
+
+    /// Of the halves of a line, where its own even and odd samples go.
+    #[inline(always)]
+    pub(super) fn own<'h>(&self, (even, odd): (&'h mut [F], &'h mut [F])) -> [&'h mut [F]; 2] {
+        let before = -self.shift() as usize;
+        if before.is_multiple_of(2) {
+            let own = |half: &'h mut [F]| half.get_mut(before / 2..).unwrap_or_default();
+            [own(even), own(odd)]
+        } else {
+            // The line begins in the middle of a pair.
+            let own = |half: &'h mut [F], at| half.get_mut(at..).unwrap_or_default();
+            [own(odd, before / 2), own(even, before / 2 + 1)]
+        }
+    }
+
+    /// Fills in what is beyond the ends of a line whose own samples are in place, of which the odd half
+    /// lies behind the even one.
+    fn extend(&self, line: &mut [F]) {
+        for index in self.beyond_ends() {
+            let mut sum = F::zero();
+            for (at, weight) in self.terms(index) {
+                if let Some(&sample) = line.get(self.place(at as isize)) {
+                    sum += weight * sample;
+                }
+            }
+            if let Some(to) = line.get_mut(self.place(index)) {
+                *to = sum;
+            }
+        }
+    }
+
+    /// The indices beyond the ends of a line that its coefficients see.
+    fn beyond_ends(&self) -> impl Iterator<Item = isize> {
+        let end = self.shift() + 2 * self.half_length() as isize;
+        (self.shift()..0).chain(self.samples as isize..end)
+    }
+
+    /// Where a line's two halves have the sample at `index`.
+    fn place(&self, index: isize) -> usize {
+        let place = (index - self.shift()) as usize;
+        place / 2 + place % 2 * self.half_length()
+    }
+
+    /// How [`extend`](Self::extend) does it, found once for many lines.
+    pub(super) fn extension(&self) -> Extension<'_, F> {
+        let none = Copied {
+            to: 0,
+            from: 0,
+            weight: F::zero(),
+        };
+        let mut copies = [none; 2 * MAX_TAPS];
+        let mut count = 0;
+        for index in self.beyond_ends() {
+            let mut terms = self.terms(index);
+            let (at, weight) = terms.next().unwrap_or((0, F::zero()));
+            let places = [index, at as isize].map(|index| u32::try_from(self.place(index)));
+            let (Some(copy), [Ok(to), Ok(from)], None) =
+                (copies.get_mut(count), places, terms.next())
+            else {
+                return Extension::Sums(self);
+            };
+            *copy = Copied { to, from, weight };
+            count += 1;
+        }
+        Extension::Copies { copies, count }
+    }
+
+    /// The row that `index` is, as a sum of the line's own; without those of weight 0.
+    #[inline(always)]
+    pub(super) fn terms(&self, index: isize) -> impl Iterator<Item = (usize, F)> {
+        let terms = self.beyond.sample(index, self.samples).into_iter();
+        let terms = terms.filter(|&(_, weight)| weight != 0);
+        terms.map(|(at, weight)| (at, F::from(weight)))
+    }
+
+    /// The sample at an index that may be outside the line.
+    fn sample<T: Element<Real = F>>(&self, samples: &[T], index: isize) -> F {
+        let mut sum = F::zero();
+        for (at, weight) in self.beyond.sample(index, samples.len()) {
+            if let (Some(sample), true) = (samples.get(at), weight != 0) {
+                sum += F::from(weight) * sample.to_real();
+            }
+        }
+        sum
+    }
+
+    /// Adds up what each coefficient times its taps is on its samples; what falls outside the line goes
+    /// to the samples that the extension takes there.
+    #[inline(always)]
+    pub(super) fn synthesise<L, T, U>(
+        &self,
+        low: &[T],
+        high: &[T],
+        samples: &mut [U],
+        scratch: &mut [F],
+    ) where
+        L: Lanes<F>,
+        T: Element<Real = F>,
+        U: Element<Real = F>,
+    {
+        let length = samples.len() as isize;
+        let covering = self.pairs_covering(0..length);
+        let inner = self.inner_pairs(length);
+        let start = 2 * inner.start + self.shift();
+        let end = 2 * inner.end + self.shift();
+        let own = start.max(0) as usize..end.max(0) as usize;
+        if let Some(samples) = samples.get_mut(own).filter(|_| !inner.is_empty()) {
+            let first = inner.start as usize;
+            let terms = Terms {
+                taps: self.transposed(),
+                inputs: |back| [low, high].map(|band| band.get(first - back..).unwrap_or_default()),
+            };
+            combine::<L, _, _>(&terms, &mut Joined(samples));
+        }
+        let chunk = self.chunk();
+        let (pairs, scratch) = scratch.split_at_mut(scratch.len().min(2 * chunk));
+        let (even, odd) = pairs.split_at_mut(pairs.len() / 2);
+        let mut edges = Edges {
+            frame: self,
+            bands: [low, high],
+            halves: [even, odd],
+            scratch,
+        };
+        for outer in [covering.start..inner.start, inner.end..covering.end] {
+            edges.each::<L>(outer, |index, value| {
+                let at = usize::try_from(index).ok();
+                if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
+                    *sample = U::from_real(value);
+                }
+            });
+        }
+        for outside in self.outside() {
+            let covering = self.pairs_covering(outside.clone());
+            edges.each::<L>(covering, |index, value| {
+                if outside.contains(&index) {
+                    self.fold(samples, index, value);
+                }
+            });
+        }
+    }
+
+    /// The pairs of samples that are inside a line and belong to coefficients inside the bands only.
+    #[inline(always)]
+    fn inner_pairs(&self, length: isize) -> Range<isize> {
+        let first = (1 - self.shift())
+            .div_euclid(2)
+            .max(self.half() as isize - 1);
+        let last = (length - self.shift()).div_euclid(2);
+        let start = first.min(self.pairs_covering(0..length).end);
+        start..last.min(self.coefficients as isize).max(start)
+    }
+
+    /// Adds to the samples that the one at an index outside the line is made from.
+    fn fold<U: Element<Real = F>>(&self, samples: &mut [U], index: isize, value: F) {
+        for (at, weight) in self.beyond.sample(index, samples.len()) {
+            if let (Some(sample), true) = (samples.get_mut(at), weight != 0) {
+                *sample = U::from_real(sample.to_real() + F::from(weight) * value);
+            }
+        }
+    }
+
+    /// The pairs of samples `2u + s`, `2u + s + 1`, by `u`, that cover some indices.
+    #[inline(always)]
+    pub(super) fn pairs_covering(&self, indices: Range<isize>) -> Range<isize> {
+        let start = (indices.start - self.shift()).div_euclid(2);
+        let end = (indices.end - self.shift() + 1).div_euclid(2);
+        start..end
+    }
+
+    /// The indices outside the line that coefficients have samples at, before it and behind it, as far
+    /// as they are made from samples at all.
+    #[inline(always)]
+    pub(super) fn outside(&self) -> [Range<isize>; 2] {
+        let length = self.samples as isize;
+        match self.beyond {
+            Beyond::Nothing | Beyond::Around { .. } | Beyond::Extension(ExtensionMode::Zero) => {
+                [0..0, 0..0]
+            }
+            // Indices count around; an odd line has its last sample twice.
+            Beyond::Extension(ExtensionMode::Periodization) => [0..0, length..length + length % 2],
+            Beyond::Extension(_) => {
+                let last = self.coefficients as isize - 1;
+                let end = 2 * last + self.shift() + self.taps as isize;
+                [self.shift()..0, length..end.max(length)]
+            }
+        }
+    }
+
+    /// The coefficient at an index that may be outside a band.
+    #[inline(always)]
+    pub(super) fn coefficient(&self, index: isize) -> Option<usize> {
+        let count = self.coefficients as isize;
+        if (0..count).contains(&index) {
+            Some(index as usize)
+        } else if self.beyond.is_periodized() {
+            Some(index.rem_euclid(count) as usize)
+        } else {
+            None
+        }
+    }
+}
+
+/// Even samples that so many coefficients see.
+pub(super) const fn half_length(coefficients: usize, taps: usize) -> usize {
+    coefficients + taps / 2 - 1
+}
+
+const fn chunk(coefficients: usize, taps: usize) -> usize {
+    let pairs = coefficients + taps / 2;
+    if pairs < CHUNK { pairs } else { CHUNK }
+}
+
+/// Two sequences of pairs, and two of coefficients.
+pub(super) const fn scratch_len(coefficients: usize, taps: usize) -> usize {
+    let chunk = chunk(coefficients, taps);
+    2 * chunk + 2 * (chunk + taps / 2)
+}
+
+/// What there is beyond the ends of lines.
+pub(super) enum Extension<'a, F> {
+    /// Each sample is one of the line, times a weight.
+    Copies {
+        copies: [Copied<F>; 2 * MAX_TAPS],
+        count: usize,
+    },
+    /// Some are sums.
+    Sums(&'a Frame<F>),
+}
+
+/// A sample of a line that is needed in another place as well.
+#[derive(Clone, Copy)]
+pub(super) struct Copied<F> {
+    to: u32,
+    from: u32,
+    weight: F,
+}
+
+impl<F: Real> Extension<'_, F> {
+    /// Fills in what is beyond the ends of a line whose own samples are in place, of which the odd half
+    /// lies behind the even one.
+    #[inline(always)]
+    pub(super) fn apply(&self, line: &mut [F]) {
+        let (copies, count) = match self {
+            Self::Copies { copies, count } => (copies, *count),
+            Self::Sums(frame) => return frame.extend(line),
+        };
+        for copy in copies.iter().take(count) {
+            let from = line.get(copy.from as usize).copied();
+            if let (Some(from), Some(to)) = (from, line.get_mut(copy.to as usize)) {
+                // Where nothing is taken a NaN does no harm.
+                *to = if copy.weight == F::zero() {
+                    copy.weight
+                } else {
+                    copy.weight * from
+                };
+            }
+        }
+    }
+}
+
+/// Synthesis of pairs of samples that are not like the others.
+struct Edges<'a, F, T> {
+    frame: &'a Frame<F>,
+    bands: [&'a [T]; 2],
+    /// A chunk of even and of odd samples.
+    halves: [&'a mut [F]; 2],
+    /// A chunk and more of either band's coefficients.
+    scratch: &'a mut [F],
+}
+
+impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
+    /// Visits each sample of some pairs with its index.
+    #[inline(always)]
+    fn each<L: Lanes<F>>(&mut self, pairs: Range<isize>, mut visit: impl FnMut(isize, F)) {
+        let chunk = self.halves[0].len().max(1);
+        for start in pairs.clone().step_by(chunk) {
+            let count = chunk.min((pairs.end - start) as usize);
+            self.synthesise::<L>(start, count);
+            let [even, odd] = self.halves.each_ref().map(|half| half.iter().take(count));
+            let values = even.zip(odd).flat_map(|(&even, &odd)| [even, odd]);
+            for (index, value) in (2 * start + self.frame.shift()..).zip(values) {
+                visit(index, value);
+            }
+        }
+    }
+
+    /// The pairs from `start`, through copies of their coefficients.
+    #[inline(always)]
+    fn synthesise<L: Lanes<F>>(&mut self, start: isize, count: usize) {
+        let half = self.frame.half();
+        // Coefficients from `u − (L/2 − 1)` for the first pair to `u` for the last.
+        let first = start + 1 - half as isize;
+        let copied = (count + half - 1).min(self.scratch.len() / 2);
+        let (low, high) = self.scratch.split_at_mut(copied);
+        for (index, (low, high)) in (first..).zip(low.iter_mut().zip(high.iter_mut())) {
+            let at = self.frame.coefficient(index);
+            let get = |band: &[T]| {
+                at.and_then(|at| band.get(at))
+                    .map_or(F::zero(), |coefficient| coefficient.to_real())
+            };
+            (*low, *high) = (get(self.bands[0]), get(self.bands[1]));
+        }
+        let (low, high) = (&*low, &*high);
+        let terms = Terms {
+            taps: self.frame.transposed(),
+            inputs: |back| [low, high].map(|band| band.get(half - 1 - back..).unwrap_or_default()),
+        };
+        let [even, odd] = &mut self.halves;
+        if let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) {
+            combine::<L, _, _>(&terms, &mut Apart(even, odd));
+        }
+    }
+}
+
+/// Which of `pairs` pairs of samples, the first at index `first`, are inside a line of `length`.
+#[inline(always)]
+fn pairs_inside(first: isize, pairs: usize, length: usize) -> Range<usize> {
+    let pairs = pairs as isize;
+    let start = ((1 - first).div_euclid(2)).clamp(0, pairs);
+    let end = ((length as isize - first).div_euclid(2)).clamp(start, pairs);
+    start as usize..end as usize
+}

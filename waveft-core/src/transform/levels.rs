@@ -1,0 +1,765 @@
+//! The separable transform of an array, over one or more levels.
+
+use super::frame::Frame;
+use super::plane::{AnalysePlane, Plane, SynthesisePlane};
+use super::rows::{AnalyseRows, Rows, SynthesiseRows};
+use super::{Analyse, Dwt, Synthesise, check_scratch, dwt_max_level};
+use crate::array::{Array, ArrayMut};
+use crate::element::{Element, Real};
+use crate::error::Error;
+use crate::extension_mode::ExtensionMode;
+use crate::filter_bank::FilterBank;
+use crate::isa::Isa;
+use core::ops::Range;
+
+/// The most levels: each at least halves what is left of an axis.
+const MOST_LEVELS: usize = usize::BITS as usize;
+
+/// The separable transform of arrays of `D` axes over one or more levels: a bank and a mode for each axis, the shape and
+/// the number of levels chosen once.
+///
+/// A level splits the array along each axis, in two dimensions into the bands `aa`, `ad`, `da`, `dd` (a letter an axis:
+/// approximation or detail), and the next level splits the approximation again. PyWavelets calls the whole `wavedec`,
+/// `wavedec2` and `wavedecn`, and its inverse `waverec…`.
+///
+/// # Coefficients
+/// All bands are in one buffer of [`coefficients_len`](Self::coefficients_len) elements, each row-major, the coarsest
+/// first: the approximation, then from the last level to the first its details in alphabetic order. [`band`](Self::band)
+/// tells where each is, and [`bands`](Self::bands) lists them; the order is that of PyWavelets' `ravel_coeffs`.
+///
+/// ```text
+/// aa₂ | ad₂ | da₂ | dd₂ | ad₁ | da₁ | dd₁        two axes, two levels
+/// ```
+///
+/// # Examples
+/// ```
+/// use waveft_core::array::{Array, ArrayMut};
+/// use waveft_core::extension_mode::ExtensionMode::{Periodization, Symmetric};
+/// use waveft_core::filter_bank::wavelets::{DB2, HAAR};
+/// use waveft_core::transform::Wavedec;
+///
+/// let image: Vec<f32> = (0..20 * 30).map(|i| (i % 7) as f32).collect();
+/// let axes = [(DB2.single(), Symmetric), (HAAR.single(), Periodization)];
+/// let plan = Wavedec::new(axes, [20, 30], 2)?;
+/// let mut coefficients = vec![0.0; plan.coefficients_len()];
+/// let mut scratch = vec![0.0; plan.scratch_len::<f32>()];
+/// plan.forward(&Array::new(&image, [20, 30])?, &mut coefficients, &mut scratch)?;
+///
+/// let finest = plan.band(1, [true, true])?;
+/// assert_eq!(finest.shape, [11, 15]);
+/// assert_eq!(finest.range.end, coefficients.len());
+///
+/// let mut back = vec![0.0; 20 * 30];
+/// plan.inverse(&coefficients, &mut ArrayMut::new(&mut back, [20, 30])?, &mut scratch)?;
+/// assert!(image.iter().zip(back).all(|(x, y)| (x - y).abs() < 1e-5));
+/// # Ok::<(), waveft_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wavedec<'a, F, const D: usize> {
+    axes: [(FilterBank<'a, F>, ExtensionMode); D],
+    shape: [usize; D],
+    levels: usize,
+    isa: Isa,
+}
+
+/// Where a band of a [`Wavedec`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Band<const D: usize> {
+    /// 1 for the finest, up to the plan's levels.
+    pub level: usize,
+    /// For each axis, whether it is the detail.
+    pub detail: [bool; D],
+    /// Coefficients along each axis.
+    pub shape: [usize; D],
+    /// Its place among the coefficients.
+    pub range: Range<usize>,
+}
+
+/// Which of an axis' two frames is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Analysis and its adjoint.
+    Analysis,
+    /// Synthesis and its adjoint.
+    Synthesis,
+}
+
+impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
+    /// The transform of arrays of a shape, with a bank and a mode for each axis.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchAxis`] if `D = 0`; [`Error::SignalLength`] for a length that [`Dwt::new`] refuses, on any level;
+    /// [`Error::Levels`] unless `1 ≤ levels ≤ max(1, l)`, `l` being the smallest of the axes'
+    /// [`dwt_max_level`](super::dwt_max_level); [`Error::Length`] if the array has more elements than a slice can.
+    pub fn new(
+        axes: [(FilterBank<'a, F>, ExtensionMode); D],
+        shape: [usize; D],
+        levels: usize,
+    ) -> Result<Self, Error> {
+        let plan = Self {
+            axes,
+            shape,
+            levels,
+            isa: Isa::detect(),
+        };
+        let deepest = axes.iter().zip(shape);
+        let deepest = deepest.map(|((bank, _), length)| dwt_max_level(length, bank.taps()));
+        let most = deepest
+            .min()
+            .ok_or(Error::NoSuchAxis { axes: 0, found: 0 })?
+            .max(1);
+        plan.check_axes(1)?;
+        if levels == 0 || levels > most.min(MOST_LEVELS) {
+            return Err(Error::Levels {
+                most,
+                found: levels,
+            });
+        }
+        for level in 2..=levels {
+            plan.check_axes(level)?;
+        }
+        // Coefficients and all scratch are a small multiple of the largest product on the first level.
+        let lengths = plan
+            .dwts(1)
+            .map(|dwt| dwt.reconstructed_length().max(2 * dwt.band_length()));
+        let most = isize::MAX as usize / size_of::<F>() / 8;
+        let entries = crate::array::entries(lengths).unwrap_or(usize::MAX);
+        if entries > most {
+            return Err(Error::Length {
+                what: "array",
+                expected: most,
+                found: entries,
+            });
+        }
+        Ok(plan)
+    }
+
+    /// The same transform computed with other instructions; results may differ in the last bits.
+    #[must_use]
+    pub const fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
+        self
+    }
+
+    /// Entries of the array along each axis.
+    #[must_use]
+    pub const fn shape(&self) -> [usize; D] {
+        self.shape
+    }
+
+    /// How many levels.
+    #[must_use]
+    pub const fn levels(&self) -> usize {
+        self.levels
+    }
+
+    /// Coefficients of all bands: on each level `2ᴰ − 1` times the product of its band lengths, and once more that of
+    /// the last.
+    #[must_use]
+    pub fn coefficients_len(&self) -> usize {
+        self.details_start(0)
+    }
+
+    /// Elements of scratch that arrays of `T` need: what the first two levels' approximations take, a few rows, and for
+    /// three axes or more two arrays; in half precision also a copy of the array and of the coefficients.
+    #[must_use]
+    pub fn scratch_len<T: Element<Real = F>>(&self) -> usize {
+        let copies = if T::as_reals(&[]).is_some() {
+            0
+        } else {
+            self.entries() + self.coefficients_len()
+        };
+        copies + self.between(1) + self.between(2) + self.step_scratch_len()
+    }
+
+    /// Where a band is. A level other than the last has no approximation of its own.
+    ///
+    /// # Errors
+    /// [`Error::Levels`] unless `1 ≤ level ≤ levels`, or for the approximation `level = levels`.
+    pub fn band(&self, level: usize, detail: [bool; D]) -> Result<Band<D>, Error> {
+        let code = detail
+            .iter()
+            .fold(0, |code, &detail| 2 * code + usize::from(detail));
+        if level == 0 || level > self.levels || (code == 0 && level != self.levels) {
+            return Err(Error::Levels {
+                most: self.levels,
+                found: level,
+            });
+        }
+        let shape = self.shape_after(level);
+        let length = product(shape);
+        let start = match code {
+            0 => 0,
+            _ => self.details_start(level) + (code - 1) * length,
+        };
+        Ok(Band {
+            level,
+            detail,
+            shape,
+            range: start..start + length,
+        })
+    }
+
+    /// All bands, in the order of their places.
+    pub fn bands(&self) -> impl Iterator<Item = Band<D>> {
+        let details = (1..=self.levels)
+            .rev()
+            .flat_map(|level| (1..1usize << D).map(move |code| (level, code)));
+        let all = core::iter::once((self.levels, 0)).chain(details);
+        all.filter_map(|(level, code)| {
+            let detail = core::array::from_fn(|axis| code >> (D - 1 - axis) & 1 == 1);
+            self.band(level, detail).ok()
+        })
+    }
+
+    /// Analysis over all levels, from an array of the plan's shape to
+    /// [`coefficients_len`](Self::coefficients_len) coefficients. What was in them is overwritten.
+    ///
+    /// Cost: `2D` multiply-adds for each tap and entry on the first level, a `2ᴰ`th of it on the next, and so on.
+    ///
+    /// # Errors
+    /// [`Error::AxisLength`] for another shape, [`Error::Length`] unless the coefficients have their length and the
+    /// scratch at least [`scratch_len`](Self::scratch_len), [`Error::Stride`] unless rows are contiguous and, for three
+    /// axes or more, the array row-major (in half precision any strides are taken).
+    pub fn forward<T: Element<Real = F>>(
+        &self,
+        array: &Array<'_, T, D>,
+        coefficients: &mut [T],
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        self.analyse(Side::Analysis, array, coefficients, scratch)
+    }
+
+    /// Synthesis over all levels: the array of the plan's shape whose coefficients these are. What was in it is
+    /// overwritten.
+    ///
+    /// # Errors
+    /// Those of [`forward`](Self::forward).
+    pub fn inverse<T: Element<Real = F>>(
+        &self,
+        coefficients: &[T],
+        array: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        self.synthesise(Side::Synthesis, coefficients, array, scratch)
+    }
+
+    /// The adjoint of [`forward`](Self::forward), from coefficients to an array: it carries a gradient back.
+    ///
+    /// # Errors
+    /// Those of [`forward`](Self::forward).
+    pub fn forward_adjoint<T: Element<Real = F>>(
+        &self,
+        coefficients: &[T],
+        array: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        self.synthesise(Side::Analysis, coefficients, array, scratch)
+    }
+
+    /// The adjoint of [`inverse`](Self::inverse), from an array to coefficients.
+    ///
+    /// # Errors
+    /// Those of [`forward`](Self::forward).
+    pub fn inverse_adjoint<T: Element<Real = F>>(
+        &self,
+        array: &Array<'_, T, D>,
+        coefficients: &mut [T],
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        self.analyse(Side::Synthesis, array, coefficients, scratch)
+    }
+
+    fn analyse<T: Element<Real = F>>(
+        &self,
+        side: Side,
+        array: &Array<'_, T, D>,
+        coefficients: &mut [T],
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        self.check::<T>(
+            array.shape(),
+            array.strides(),
+            coefficients.len(),
+            scratch.len(),
+        )?;
+        if let (Some(data), Some(coefficients)) =
+            (T::as_reals(array.data()), T::as_reals_mut(coefficients))
+        {
+            let stride = outer_stride(array.strides());
+            self.decompose(side, data, stride, coefficients, scratch);
+            return Ok(());
+        }
+        let (data, scratch) = scratch.split_at_mut(self.entries());
+        let (sums, scratch) = scratch.split_at_mut(coefficients.len());
+        for (to, from) in data.iter_mut().zip(places(array.shape(), array.strides())) {
+            *to = array
+                .data()
+                .get(from)
+                .map_or(F::zero(), |value| value.to_real());
+        }
+        self.decompose(
+            side,
+            data,
+            outer_stride(row_major(self.shape)),
+            sums,
+            scratch,
+        );
+        for (to, from) in coefficients.iter_mut().zip(sums) {
+            *to = T::from_real(*from);
+        }
+        Ok(())
+    }
+
+    fn synthesise<T: Element<Real = F>>(
+        &self,
+        side: Side,
+        coefficients: &[T],
+        array: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let (shape, strides) = (array.shape(), array.strides());
+        self.check::<T>(shape, strides, coefficients.len(), scratch.len())?;
+        if let (Some(data), Some(coefficients)) =
+            (T::as_reals_mut(array.data()), T::as_reals(coefficients))
+        {
+            self.recompose(side, coefficients, data, outer_stride(strides), scratch);
+            return Ok(());
+        }
+        let (data, scratch) = scratch.split_at_mut(self.entries());
+        let (terms, scratch) = scratch.split_at_mut(coefficients.len());
+        for (to, from) in terms.iter_mut().zip(coefficients) {
+            *to = from.to_real();
+        }
+        self.recompose(
+            side,
+            terms,
+            data,
+            outer_stride(row_major(self.shape)),
+            scratch,
+        );
+        for (from, to) in data.iter().zip(places(shape, strides)) {
+            if let Some(to) = array.data().get_mut(to) {
+                *to = T::from_real(*from);
+            }
+        }
+        Ok(())
+    }
+
+    /// All levels of analysis. Rows of `data`, along the first axis, are `stride` apart.
+    fn decompose(
+        &self,
+        side: Side,
+        data: &[F],
+        stride: usize,
+        coefficients: &mut [F],
+        scratch: &mut [F],
+    ) {
+        let (mut to, scratch) = scratch.split_at_mut(self.between(1));
+        let (mut from, scratch) = scratch.split_at_mut(self.between(2));
+        let last = product(self.shape_after(self.levels));
+        let (coarsest, mut details) = coefficients.split_at_mut(last);
+        for level in 1..=self.levels {
+            let length = product(self.shape_after(level));
+            let finer = details.len() - ((1 << D) - 1) * length;
+            let (coarser, own) = details.split_at_mut(finer);
+            details = coarser;
+            let approximation = if level == self.levels {
+                &mut *coarsest
+            } else {
+                &mut to[..length]
+            };
+            let (data, stride) = match level {
+                1 => (data, stride),
+                _ => (&*from, outer_stride(row_major(self.shape_after(level - 1)))),
+            };
+            let frames = self.frames(level, side);
+            analyse_level(self.isa, &frames, data, stride, approximation, own, scratch);
+            core::mem::swap(&mut from, &mut to);
+        }
+    }
+
+    /// All levels of synthesis.
+    fn recompose(
+        &self,
+        side: Side,
+        coefficients: &[F],
+        data: &mut [F],
+        stride: usize,
+        scratch: &mut [F],
+    ) {
+        let (mut to, scratch) = scratch.split_at_mut(self.between(1));
+        let (mut from, scratch) = scratch.split_at_mut(self.between(2));
+        if self.levels % 2 == 1 {
+            core::mem::swap(&mut from, &mut to);
+        }
+        let last = product(self.shape_after(self.levels));
+        let (coarsest, mut details) = coefficients.split_at(last);
+        for level in (1..=self.levels).rev() {
+            let length = product(self.shape_after(level));
+            let (own, finer) = details.split_at(((1 << D) - 1) * length);
+            details = finer;
+            let approximation = if level == self.levels {
+                coarsest
+            } else {
+                &from[..length]
+            };
+            let frames = self.frames(level, side);
+            if level == 1 {
+                synthesise_level(self.isa, &frames, approximation, own, data, stride, scratch);
+            } else {
+                let shape = self.shape_after(level - 1);
+                let to = &mut to[..product(shape)];
+                let stride = outer_stride(row_major(shape));
+                synthesise_level(self.isa, &frames, approximation, own, to, stride, scratch);
+            }
+            core::mem::swap(&mut from, &mut to);
+        }
+    }
+
+    fn check_axes(&self, level: usize) -> Result<(), Error> {
+        let shape = self.shape_after(level - 1);
+        for (&(bank, mode), length) in self.axes.iter().zip(shape) {
+            Dwt::new(bank, mode, length)?;
+        }
+        Ok(())
+    }
+
+    /// The transforms along the axes on a level.
+    fn dwts(&self, level: usize) -> [Dwt<'a, F>; D] {
+        let shape = self.shape_after(level - 1);
+        core::array::from_fn(|axis| {
+            let (bank, mode) = self.axes[axis];
+            Dwt {
+                bank,
+                mode,
+                length: shape[axis],
+                isa: self.isa,
+            }
+        })
+    }
+
+    fn frames(&self, level: usize, side: Side) -> [Frame<F>; D] {
+        self.dwts(level).map(|dwt| match side {
+            Side::Analysis => dwt.forward_frame(),
+            Side::Synthesis => dwt.inverse_frame(dwt.length()),
+        })
+    }
+
+    /// The approximation's shape after some levels.
+    fn shape_after(&self, levels: usize) -> [usize; D] {
+        let mut shape = self.shape;
+        for _ in 0..levels {
+            for (length, &(bank, mode)) in shape.iter_mut().zip(&self.axes) {
+                let dwt = Dwt {
+                    bank,
+                    mode,
+                    length: *length,
+                    isa: self.isa,
+                };
+                *length = dwt.band_length();
+            }
+        }
+        shape
+    }
+
+    /// Where a level's details begin; for level 0 where those of level 1 end.
+    fn details_start(&self, level: usize) -> usize {
+        let coarser = (level + 1..=self.levels).map(|level| product(self.shape_after(level)));
+        product(self.shape_after(self.levels)) + ((1 << D) - 1) * coarser.sum::<usize>()
+    }
+
+    fn entries(&self) -> usize {
+        product(self.shape)
+    }
+
+    /// The approximation that a level hands to the next.
+    fn between(&self, level: usize) -> usize {
+        if level < self.levels {
+            product(self.shape_after(level))
+        } else {
+            0
+        }
+    }
+
+    fn step_scratch_len(&self) -> usize {
+        let dwts = self.dwts(1);
+        let lines = dwts.iter().map(Dwt::scratch_len).max().unwrap_or(0);
+        match dwts.last() {
+            Some(columns) if D == 2 => Plane::<F>::scratch_len(
+                columns.length(),
+                columns.band_length(),
+                columns.bank.taps(),
+            ),
+            Some(_) if D > 2 => {
+                let largest = dwts.map(|dwt| dwt.length().max(2 * dwt.band_length()));
+                // Two whole arrays, two slices of one along the first axis, and a line.
+                2 * product(largest) + 2 * product(largest) / largest[0] + lines
+            }
+            _ => lines,
+        }
+    }
+
+    fn check<T: Element<Real = F>>(
+        &self,
+        shape: [usize; D],
+        strides: [usize; D],
+        coefficients: usize,
+        scratch: usize,
+    ) -> Result<(), Error> {
+        for (axis, (expected, found)) in self.shape.into_iter().zip(shape).enumerate() {
+            if expected != found {
+                return Err(Error::AxisLength {
+                    what: "array",
+                    axis,
+                    expected,
+                    found,
+                });
+            }
+        }
+        let axes = strides.into_iter().zip(row_major(shape)).enumerate();
+        for (axis, (found, expected)) in axes {
+            // A plane's rows may be apart, and of one entry the stride is of no account.
+            let free = (D == 2 && axis == 0) || shape[axis] == 1 || T::as_reals(&[]).is_none();
+            if found != expected && !free {
+                return Err(Error::Stride {
+                    axis,
+                    expected,
+                    found,
+                });
+            }
+        }
+        let expected = self.coefficients_len();
+        if coefficients != expected {
+            return Err(Error::Length {
+                what: "coefficients",
+                expected,
+                found: coefficients,
+            });
+        }
+        check_scratch(self.scratch_len::<T>(), scratch)
+    }
+}
+
+fn product<const D: usize>(shape: [usize; D]) -> usize {
+    shape.into_iter().product()
+}
+
+fn row_major<const D: usize>(shape: [usize; D]) -> [usize; D] {
+    let mut strides = [1; D];
+    for axis in (1..D).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// Elements from a row of a plane to the next.
+fn outer_stride<const D: usize>(strides: [usize; D]) -> usize {
+    strides.first().copied().unwrap_or(1)
+}
+
+/// The elements of an array's entries, in row-major order.
+fn places<const D: usize>(shape: [usize; D], strides: [usize; D]) -> impl Iterator<Item = usize> {
+    (0..product(shape)).map(move |mut entry| {
+        let mut place = 0;
+        for (length, stride) in shape.into_iter().zip(strides).rev() {
+            place += entry % length * stride;
+            entry /= length;
+        }
+        place
+    })
+}
+
+/// One level of analysis.
+fn analyse_level<F: Real, const D: usize>(
+    isa: Isa,
+    frames: &[Frame<F>; D],
+    data: &[F],
+    stride: usize,
+    approximation: &mut [F],
+    details: &mut [F],
+    scratch: &mut [F],
+) {
+    match frames.as_slice() {
+        [frame] => isa.run_lanes(Analyse {
+            frame,
+            signal: &data[..frame.samples],
+            bands: [approximation, details],
+            scratch,
+        }),
+        [rows, columns] => {
+            let mut details = details.chunks_exact_mut(approximation.len());
+            let mut detail = || details.next().unwrap_or_default();
+            isa.run_lanes(AnalysePlane {
+                plane: &Plane {
+                    rows: *rows,
+                    columns: *columns,
+                },
+                image: data,
+                stride,
+                bands: [approximation, detail(), detail(), detail()],
+                scratch,
+            });
+        }
+        _ => analyse_axes(isa, frames, data, approximation, details, scratch),
+    }
+}
+
+/// One level of analysis, an axis after the other.
+fn analyse_axes<F: Real, const D: usize>(
+    isa: Isa,
+    frames: &[Frame<F>; D],
+    data: &[F],
+    approximation: &mut [F],
+    details: &mut [F],
+    scratch: &mut [F],
+) {
+    let half = product(
+        frames
+            .each_ref()
+            .map(|frame| frame.samples.max(2 * frame.coefficients)),
+    );
+    let (mut to, scratch) = scratch.split_at_mut(half);
+    let (mut from, scratch) = scratch.split_at_mut(half);
+    let mut shape = frames.each_ref().map(|frame| frame.samples);
+    from[..product(shape)].copy_from_slice(&data[..product(shape)]);
+    for (axis, frame) in frames.iter().enumerate() {
+        let (before, after) = (
+            product(shape),
+            frame.coefficients * product(shape) / shape[axis],
+        );
+        let arrays = from
+            .chunks_exact(before)
+            .zip(to.chunks_exact_mut(2 * after));
+        for (array, bands) in arrays.take(1 << axis) {
+            let (low, high) = bands.split_at_mut(after);
+            let inner: usize = shape[axis + 1..].iter().product();
+            let blocks = array.chunks_exact(frame.samples * inner);
+            let size = frame.coefficients * inner;
+            let bands = low.chunks_exact_mut(size).zip(high.chunks_exact_mut(size));
+            for (signal, (low, high)) in blocks.zip(bands) {
+                if inner == 1 {
+                    isa.run_lanes(Analyse {
+                        frame,
+                        signal,
+                        bands: [low, high],
+                        scratch: &mut *scratch,
+                    });
+                } else {
+                    isa.run_lanes(AnalyseRows {
+                        frame,
+                        width: inner,
+                        signal: Rows {
+                            data: signal,
+                            stride: inner,
+                        },
+                        bands: [low, high].map(|data| Rows {
+                            data,
+                            stride: inner,
+                        }),
+                    });
+                }
+            }
+        }
+        shape[axis] = frame.coefficients;
+        core::mem::swap(&mut from, &mut to);
+    }
+    let (first, rest) = from.split_at(approximation.len());
+    approximation.copy_from_slice(first);
+    details.copy_from_slice(&rest[..details.len()]);
+}
+
+/// One level of synthesis.
+fn synthesise_level<F: Real, const D: usize>(
+    isa: Isa,
+    frames: &[Frame<F>; D],
+    approximation: &[F],
+    details: &[F],
+    data: &mut [F],
+    stride: usize,
+    scratch: &mut [F],
+) {
+    match frames.as_slice() {
+        [frame] => isa.run_lanes(Synthesise {
+            frame,
+            bands: [approximation, details],
+            signal: &mut data[..frame.samples],
+            scratch,
+        }),
+        [rows, columns] => {
+            let mut details = details.chunks_exact(approximation.len());
+            let mut detail = || details.next().unwrap_or_default();
+            isa.run_lanes(SynthesisePlane {
+                plane: &Plane {
+                    rows: *rows,
+                    columns: *columns,
+                },
+                bands: [approximation, detail(), detail(), detail()],
+                image: data,
+                stride,
+                scratch,
+            });
+        }
+        _ => synthesise_axes(isa, frames, approximation, details, data, scratch),
+    }
+}
+
+/// One level of synthesis, an axis after the other, the last first.
+fn synthesise_axes<F: Real, const D: usize>(
+    isa: Isa,
+    frames: &[Frame<F>; D],
+    approximation: &[F],
+    details: &[F],
+    data: &mut [F],
+    scratch: &mut [F],
+) {
+    let half = product(
+        frames
+            .each_ref()
+            .map(|frame| frame.samples.max(2 * frame.coefficients)),
+    );
+    let (mut to, scratch) = scratch.split_at_mut(half);
+    let (mut from, scratch) = scratch.split_at_mut(half);
+    let (first, rest) = from.split_at_mut(approximation.len());
+    first.copy_from_slice(approximation);
+    rest[..details.len()].copy_from_slice(details);
+    let mut shape = frames.each_ref().map(|frame| frame.coefficients);
+    for (axis, frame) in frames.iter().enumerate().rev() {
+        let (before, after) = (product(shape), frame.samples * product(shape) / shape[axis]);
+        let arrays = from
+            .chunks_exact(2 * before)
+            .zip(to.chunks_exact_mut(after));
+        for (bands, array) in arrays.take(1 << axis) {
+            let (low, high) = bands.split_at(before);
+            let inner: usize = shape[axis + 1..].iter().product();
+            let blocks = array.chunks_exact_mut(frame.samples * inner);
+            let size = frame.coefficients * inner;
+            let bands = low.chunks_exact(size).zip(high.chunks_exact(size));
+            for (signal, (low, high)) in blocks.zip(bands) {
+                if inner == 1 {
+                    isa.run_lanes(Synthesise {
+                        frame,
+                        bands: [low, high],
+                        signal,
+                        scratch: &mut *scratch,
+                    });
+                } else {
+                    isa.run_lanes(SynthesiseRows {
+                        frame,
+                        width: inner,
+                        bands: [low, high],
+                        band_stride: inner,
+                        signal: Rows {
+                            data: signal,
+                            stride: inner,
+                        },
+                        scratch: &mut *scratch,
+                    });
+                }
+            }
+        }
+        shape[axis] = frame.samples;
+        core::mem::swap(&mut from, &mut to);
+    }
+    data[..product(shape)].copy_from_slice(&from[..product(shape)]);
+}

@@ -1,0 +1,267 @@
+//! One level in two dimensions, in one sweep.
+//!
+//! A row of coefficients needs `L` rows of the image, most of which are still in the cache from the row
+//! before. They are combined into a low-pass and a high-pass row, each at once filtered along itself
+//! into two bands, so that the image is read once and the bands are written once. Synthesis goes the
+//! same way back.
+
+use super::frame::{Frame, half_length, scratch_len};
+use crate::element::Real;
+use crate::filter_bank::MAX_TAPS;
+use crate::lanes::{LaneKernel, Lanes};
+use crate::polyphase::{Ahead, Apart, Sink, Split, Terms, combine};
+use core::array::from_fn;
+
+/// The most rows that a row beyond the ends is made from.
+const MOST_TERMS: usize = 3;
+
+/// The operators along a column, which counts rows, and along a row.
+pub(super) struct Plane<F> {
+    pub(super) rows: Frame<F>,
+    pub(super) columns: Frame<F>,
+}
+
+impl<F: Real> Plane<F> {
+    /// Elements of scratch that a sweep needs.
+    pub(super) const fn scratch_len(samples: usize, coefficients: usize, taps: usize) -> usize {
+        // Analysis: both halves of two rows.
+        let analysis = 4 * half_length(coefficients, taps);
+        // Synthesis: two rows of both bands, one that is beyond the ends, and what a line needs.
+        let synthesis = 4 * coefficients + samples + scratch_len(coefficients, taps);
+        if analysis > synthesis {
+            analysis
+        } else {
+            synthesis
+        }
+    }
+}
+
+/// From an image, of which rows are `stride` apart, to its four bands: both low-pass, rows low-pass and
+/// columns high-pass, the reverse, both high-pass.
+pub(super) struct AnalysePlane<'a, F> {
+    pub(super) plane: &'a Plane<F>,
+    pub(super) image: &'a [F],
+    pub(super) stride: usize,
+    pub(super) bands: [&'a mut [F]; 4],
+    pub(super) scratch: &'a mut [F],
+}
+
+impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let Plane { rows, columns } = self.plane;
+        let half = columns.half_length();
+        let extension = columns.extension();
+        let (low, scratch) = self.scratch.split_at_mut(2 * half);
+        let high = scratch.get_mut(..2 * half).unwrap_or_default();
+        let mut bands = (self.bands).map(|band| band.chunks_exact_mut(columns.coefficients));
+        for k in 0..rows.coefficients {
+            let split = Split {
+                length: columns.samples,
+                halves: [&mut *low, &mut *high].map(|line| columns.own(line.split_at_mut(half))),
+            };
+            // What the next row of coefficients needs that this one does not.
+            let next = (2 * k as isize + rows.shift() + 2 * rows.half() as isize).max(0) as usize;
+            let next = [next, next + 1];
+            let mut sink = Ahead {
+                sink: split,
+                rows: next.map(|row| self.image.get(row * self.stride..).unwrap_or_default()),
+            };
+            analyse_rows::<L, _>(rows, k, self.image, self.stride, &mut sink);
+            let [low_low, low_high, high_low, high_high] =
+                (bands.each_mut()).map(|band| band.next().unwrap_or_default());
+            let bands = [(low_low, low_high), (high_low, high_high)];
+            for (line, (band, other)) in [&mut *low, &mut *high].into_iter().zip(bands) {
+                extension.apply(line);
+                columns.filter::<L, _>(line.split_at(half), band, other);
+            }
+        }
+    }
+}
+
+/// Row `k` of the low-pass and of the high-pass coefficients, from rows that are `stride` apart.
+#[inline(always)]
+pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
+    frame: &Frame<F>,
+    k: usize,
+    rows: &[F],
+    stride: usize,
+    sink: &mut impl Sink<F>,
+) {
+    let first = 2 * k as isize + frame.shift();
+    let taps = frame.pairs();
+    if first >= 0 && first as usize + taps.len() <= frame.samples {
+        let rows = rows.get(first as usize * stride..).unwrap_or_default();
+        let row = |row: usize| rows.get(row * stride..).unwrap_or_default();
+        let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
+        combine::<L, _, _>(&Terms { taps, inputs }, sink);
+        return;
+    }
+    let mut own: [&[F]; MOST_TERMS * MAX_TAPS] = [&[]; MOST_TERMS * MAX_TAPS];
+    let mut own_taps = [[F::zero(); 2]; MOST_TERMS * MAX_TAPS];
+    let mut count = 0;
+    for (index, pair) in (first..).zip(taps) {
+        for (row, weight) in frame.terms(index) {
+            if let (Some(input), Some(tap)) = (own.get_mut(count), own_taps.get_mut(count)) {
+                *input = rows.get(row * stride..).unwrap_or_default();
+                *tap = pair.map(|tap| weight * tap);
+                count += 1;
+            }
+        }
+    }
+    combine_own::<L, _>(&own, &own_taps, count, sink);
+}
+
+/// From the four bands to the image, of which rows are `stride` apart.
+pub(super) struct SynthesisePlane<'a, F> {
+    pub(super) plane: &'a Plane<F>,
+    pub(super) bands: [&'a [F]; 4],
+    pub(super) image: &'a mut [F],
+    pub(super) stride: usize,
+    pub(super) scratch: &'a mut [F],
+}
+
+impl<F: Real> LaneKernel<F> for SynthesisePlane<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let Plane { rows, columns } = self.plane;
+        let (pair, scratch) = self.scratch.split_at_mut(4 * columns.coefficients);
+        let (beyond, scratch) = scratch.split_at_mut(columns.samples);
+        let length = rows.samples as isize;
+        for u in rows.pairs_covering(0..length) {
+            let halves = synthesise_pair::<L, _>(self.plane, u, self.bands, pair);
+            for (index, [low, high]) in (2 * u + rows.shift()..).zip(halves) {
+                let row = row_mut(self.image, index, self.stride, columns.samples);
+                if let Some(row) = row.filter(|_| index < length) {
+                    columns.synthesise::<L, _, _>(low, high, row, scratch);
+                }
+            }
+        }
+        for outside in rows.outside() {
+            for u in rows.pairs_covering(outside.clone()) {
+                let halves = synthesise_pair::<L, _>(self.plane, u, self.bands, pair);
+                for (index, [low, high]) in (2 * u + rows.shift()..).zip(halves) {
+                    if outside.contains(&index) {
+                        columns.synthesise::<L, _, _>(low, high, beyond, scratch);
+                        fold_row(rows, index, beyond, self.image, self.stride);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of the even and of the odd row of pair `u`, the low-pass and the high-pass coefficients.
+#[inline(always)]
+fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
+    plane: &Plane<F>,
+    u: isize,
+    [low_low, low_high, high_low, high_high]: [&[F]; 4],
+    pair: &'p mut [F],
+) -> [[&'p [F]; 2]; 2] {
+    let width = plane.columns.coefficients;
+    let mut parts = pair.chunks_exact_mut(width);
+    let [even_low, odd_low, even_high, odd_high] = from_fn(|_| parts.next().unwrap_or_default());
+    let low = [low_low, high_low];
+    synthesise_rows::<L, _>(&plane.rows, u, low, width, [&mut *even_low, &mut *odd_low]);
+    let high = [low_high, high_high];
+    synthesise_rows::<L, _>(
+        &plane.rows,
+        u,
+        high,
+        width,
+        [&mut *even_high, &mut *odd_high],
+    );
+    [[even_low, even_high], [odd_low, odd_high]]
+}
+
+/// Rows `2u + s` and `2u + s + 1` from the rows of two bands, which are `stride` apart.
+#[inline(always)]
+pub(super) fn synthesise_rows<L: Lanes<F>, F: Real>(
+    frame: &Frame<F>,
+    u: isize,
+    [low, high]: [&[F]; 2],
+    stride: usize,
+    [even, odd]: [&mut [F]; 2],
+) {
+    let taps = frame.transposed();
+    let next = (u + 1).max(0) as usize * stride;
+    let mut sink = Ahead {
+        sink: Apart(even, odd),
+        rows: [low, high].map(|band| band.get(next..).unwrap_or_default()),
+    };
+    let half = frame.half() as isize;
+    if u + 1 >= half && u < frame.coefficients as isize {
+        let inputs = |back: usize| {
+            let start = (u as usize - back) * stride;
+            [low, high].map(|band| band.get(start..).unwrap_or_default())
+        };
+        combine::<L, _, _>(&Terms { taps, inputs }, &mut sink);
+        return;
+    }
+    // Coefficients that are not there are nothing.
+    let mut own: [&[F]; MAX_TAPS] = [&[]; MAX_TAPS];
+    let mut own_taps = [[F::zero(); 2]; MAX_TAPS];
+    let mut count = 0;
+    for (back, taps) in (0..).zip(taps.chunks_exact(2)) {
+        let Some(row) = frame.coefficient(u - back) else {
+            continue;
+        };
+        for (band, &taps) in [low, high].into_iter().zip(taps) {
+            if let (Some(input), Some(tap)) = (own.get_mut(count), own_taps.get_mut(count)) {
+                *input = band.get(row * stride..).unwrap_or_default();
+                *tap = taps;
+                count += 1;
+            }
+        }
+    }
+    combine_own::<L, _>(&own, &own_taps, count, &mut sink);
+}
+
+/// The first `count` rows of a list, each with its taps; behind them nothing is in the list.
+#[inline(always)]
+fn combine_own<L: Lanes<F>, F: Real>(
+    rows: &[&[F]],
+    taps: &[[F; 2]],
+    count: usize,
+    sink: &mut impl Sink<F>,
+) {
+    let row = |row: usize| rows.get(row).copied().unwrap_or_default();
+    let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
+    let taps = taps.get(..count.next_multiple_of(2)).unwrap_or_default();
+    combine::<L, _, _>(&Terms { taps, inputs }, sink);
+}
+
+/// Adds a row beyond the ends to those that it is made from.
+#[inline(always)]
+pub(super) fn fold_row<F: Real>(
+    frame: &Frame<F>,
+    index: isize,
+    row: &[F],
+    rows: &mut [F],
+    stride: usize,
+) {
+    for (at, weight) in frame.terms(index) {
+        if let Some(to) = row_mut(rows, at as isize, stride, row.len()) {
+            for (to, &value) in to.iter_mut().zip(row) {
+                *to += weight * value;
+            }
+        }
+    }
+}
+
+/// A row, if there is one at the index.
+#[inline(always)]
+pub(super) fn row_mut<F>(
+    rows: &mut [F],
+    index: isize,
+    stride: usize,
+    width: usize,
+) -> Option<&mut [F]> {
+    let start = usize::try_from(index).ok()?.checked_mul(stride)?;
+    rows.get_mut(start..start.checked_add(width)?)
+}

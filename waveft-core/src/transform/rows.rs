@@ -1,0 +1,97 @@
+//! One operator along an axis whose samples are rows: many lines at once, side by side.
+
+use super::frame::Frame;
+use super::plane::{analyse_rows, fold_row, row_mut, synthesise_rows};
+use crate::element::Real;
+use crate::lanes::{LaneKernel, Lanes};
+use crate::polyphase::Apart;
+
+/// A band or a signal whose entry `i` is the row at `i · stride`.
+pub(super) struct Rows<S> {
+    pub(super) data: S,
+    pub(super) stride: usize,
+}
+
+/// From rows of samples to rows of coefficients.
+pub(super) struct AnalyseRows<'a, F> {
+    pub(super) frame: &'a Frame<F>,
+    pub(super) width: usize,
+    pub(super) signal: Rows<&'a [F]>,
+    pub(super) bands: [Rows<&'a mut [F]>; 2],
+}
+
+impl<F: Real> LaneKernel<F> for AnalyseRows<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let [low, high] = self.bands;
+        for k in 0..self.frame.coefficients {
+            let at = k as isize;
+            let (Some(low), Some(high)) = (
+                row_mut(low.data, at, low.stride, self.width),
+                row_mut(high.data, at, high.stride, self.width),
+            ) else {
+                return;
+            };
+            let Rows { data, stride } = self.signal;
+            analyse_rows::<L, _>(self.frame, k, data, stride, &mut Apart(low, high));
+        }
+    }
+}
+
+/// From rows of coefficients to rows of samples.
+pub(super) struct SynthesiseRows<'a, F> {
+    pub(super) frame: &'a Frame<F>,
+    pub(super) width: usize,
+    /// Both bands' rows are as far apart.
+    pub(super) bands: [&'a [F]; 2],
+    pub(super) band_stride: usize,
+    pub(super) signal: Rows<&'a mut [F]>,
+    /// Two rows.
+    pub(super) scratch: &'a mut [F],
+}
+
+impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let Self { frame, width, .. } = self;
+        let (even, odd) = self.scratch.split_at_mut(width);
+        let odd = odd.get_mut(..width).unwrap_or_default();
+        let length = frame.samples as isize;
+        let Rows { data, stride } = self.signal;
+        for u in frame.pairs_covering(0..length) {
+            synthesise_rows::<L, _>(
+                frame,
+                u,
+                self.bands,
+                self.band_stride,
+                [&mut *even, &mut *odd],
+            );
+            for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
+                let to = row_mut(data, index, stride, width);
+                if let Some(to) = to.filter(|_| index < length) {
+                    to.copy_from_slice(row);
+                }
+            }
+        }
+        for outside in frame.outside() {
+            for u in frame.pairs_covering(outside.clone()) {
+                synthesise_rows::<L, _>(
+                    frame,
+                    u,
+                    self.bands,
+                    self.band_stride,
+                    [&mut *even, &mut *odd],
+                );
+                for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
+                    if outside.contains(&index) {
+                        fold_row(frame, index, row, data, stride);
+                    }
+                }
+            }
+        }
+    }
+}
