@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, ErrorKind, Write as _};
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use waveft_core::sampling::{Location, locations, scratch_len};
 
 use crate::Failure;
@@ -11,11 +12,11 @@ use crate::Failure;
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Rows of the weight (out features)
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = side())]
     rows: usize,
 
     /// Columns of the weight (in features)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = side())]
     cols: usize,
 
     /// How many (n_frequency)
@@ -25,6 +26,11 @@ pub(crate) struct Arguments {
     /// The seed (random_loc_seed), from -2^63 to 2^64 - 1
     #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
+}
+
+/// A side of a weight, of the lengths that [`locations`] takes.
+fn side() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..1 << 30)
 }
 
 /// A seed as torch takes it: a negative one as its two's complement.
@@ -43,14 +49,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         count,
         seed,
     } = arguments;
-    let entries = rows as u128 * cols as u128;
-    if count == 0 || count as u128 > entries {
+    let entries = rows as u64 * cols as u64;
+    if count == 0 || count as u64 > entries {
         // Before memory is asked for.
         let expected = format!("--count from 1 to {entries}, the entries of {rows} x {cols}");
         return Err(format!("expected {expected}, found {count}").into());
     }
-    // What does not fit into 64 bits is refused when it is drawn.
-    let scratch = scratch_len(u64::try_from(entries).unwrap_or(u64::MAX), count);
+    let scratch = scratch_len(entries, count);
     let (mut places, mut scratch) = (room(count)?, room(scratch)?);
     locations(rows, cols, seed, &mut places, &mut scratch)?;
     match print(&places) {

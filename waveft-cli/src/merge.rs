@@ -34,7 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     adapter: Vec<PathBuf>,
 
-    /// Where the merged checkpoint goes: a file for a file, a folder for a folder
+    /// Where the merged checkpoint goes: a file for a file, a folder for a folder. A file that is there is replaced, and so
+    /// is a symbolic link to one: the link, not what it leads to. A folder that is there must be an empty one and no link
     #[arg(long, value_name = "FILE|DIR")]
     output: Option<PathBuf>,
 

@@ -270,17 +270,30 @@ fn prints_pefts_locations() {
     same("-9223372036854775808", "9223372036854775808");
     for wrong in [
         "locations --rows 9 --cols 7 --count 64 --seed 0",
-        "locations --rows 0 --cols 7 --count 1 --seed 0",
         "locations --rows 9 --cols 7 --count 0 --seed 0",
-        "locations --rows 1 --cols 18446744073709551615 --count 1 --seed 0",
     ] {
         complaint(&waveft(wrong, &[]));
     }
-    let usage = waveft(
-        "locations --rows 9 --cols 7 --count 1 --seed 18446744073709551616",
-        &[],
-    );
-    assert_eq!(usage.status.code(), Some(2));
+    for (sides, seed, named) in [
+        ("--rows 0 --cols 7", "0", "'0' for '--rows <M>'"),
+        ("--rows 9 --cols 0", "0", "'0' for '--cols <N>'"),
+        ("--rows 99999999999 --cols 7", "0", "1..1073741824"),
+        ("--rows 9 --cols 1073741824", "0", "for '--cols <N>'"),
+        ("--rows 9 --cols 18446744073709551615", "0", "1..1073741824"),
+        (
+            "--rows 9 --cols 7",
+            "18446744073709551616",
+            "for '--seed <S>'",
+        ),
+    ] {
+        let usage = waveft(&format!("locations {sides} --count 1 --seed {seed}"), &[]);
+        assert_eq!(usage.status.code(), Some(2), "{sides}");
+        let said = String::from_utf8(usage.stderr).unwrap();
+        assert!(said.contains(named), "{said}");
+    }
+    let largest = "locations --rows 1 --cols 1073741823 --count 1073741824 --seed 0";
+    let said = complaint(&waveft(largest, &[]));
+    assert!(said.contains("from 1 to 1073741823"), "{said}");
 }
 
 #[test]
@@ -464,4 +477,79 @@ fn a_fresh_adapter_replaces_no_trained_one() {
     let said = complaint(&waveft(words, &[&base, &config, folder.path()]));
     assert!(said.contains("adapter_model.safetensors"), "{said}");
     assert_eq!(fs::read_to_string(&model).unwrap(), "trained");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_replaced_by_the_output_and_not_followed() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+    fs::write(&target, "kept").unwrap();
+    symlink(&target, &link).unwrap();
+    let (base, adapter) = (data("bases/llama"), data("adapters/plain"));
+    let file = base.join("model.safetensors");
+    let words = "merge --base {} --adapter {} --output {}";
+    printed(&waveft(words, &[&file, &adapter, &link]));
+    assert!(fs::symlink_metadata(&link).unwrap().is_file());
+    assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
+
+    // No rename puts a folder in a link's place, so that this is refused before any work.
+    let (empty, link) = (folder.path().join("empty"), folder.path().join("to-folder"));
+    fs::create_dir(&empty).unwrap();
+    symlink(&empty, &link).unwrap();
+    let said = complaint(&waveft(words, &[&base, &adapter, &link]));
+    assert!(said.contains("expected no such file or folder"), "{said}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_dir(&empty).unwrap().next().is_none());
+}
+
+/// A limit on the size of files stands for a full disk: writing fails at a place that needs no rights to arrange.
+#[cfg(unix)]
+#[test]
+fn what_is_not_written_whole_does_not_appear() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, adapter) = (data("bases/llama"), data("adapters/plain"));
+    let config = folder.path().join("config.json");
+    let mut keys: Value =
+        serde_json::from_slice(&fs::read(adapter.join("adapter_config.json")).unwrap()).unwrap();
+    keys["n_frequency"] = json!(32);
+    fs::write(&config, keys.to_string()).unwrap();
+    let adapter: &Path = &adapter;
+    for (command, option, input, output) in [
+        ("init", "--config", config.as_path(), "fresh"),
+        ("delta", "--adapter", adapter, "delta.safetensors"),
+    ] {
+        let output = folder.path().join(output);
+        let run = |limit: &str| {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("{limit} exec \"$0\" \"$@\""));
+            shell.arg(env!("CARGO_BIN_EXE_waveft")).arg(command);
+            shell.arg("--base").arg(&base).arg(option).arg(input);
+            shell.arg("--output").arg(&output).output().unwrap()
+        };
+        // One block, which has 512 bytes or 1024. Unless the signal is ignored, the system ends the run before it can say anything.
+        let refused = run("trap '' XFSZ; ulimit -f 1;");
+        let said = complaint(&refused);
+        assert!(said.contains(output.to_str().unwrap()), "{said}");
+        assert!(said.contains("File too large"), "{said}");
+        let left = || match fs::read_dir(&output) {
+            Ok(entries) => entries.map(|entry| entry.unwrap().file_name()).collect(),
+            Err(_) => vec![],
+        };
+        assert!(!output.is_file() && left().is_empty(), "{:?}", left());
+
+        let ended = run("ulimit -c 0; ulimit -f 1;");
+        assert_eq!(ended.status.code(), None, "{ended:?}");
+        let is_hidden = |name: &std::ffi::OsString| name.to_str().unwrap().starts_with('.');
+        assert!(
+            !output.is_file() && left().iter().all(is_hidden),
+            "{:?}",
+            left()
+        );
+        // What the ended run left is in nobody's way.
+        printed(&run(""));
+        assert!(output.exists());
+    }
 }

@@ -133,12 +133,18 @@ impl AdapterConfig {
     }
 
     fn from_text(path: PathBuf, text: String) -> Result<Self> {
-        let value = serde_json::from_str(&text).map_err(|error| Error::Json {
-            path: path.clone(),
-            line: error.line(),
-            column: error.column(),
-            expected: "JSON".to_owned(),
-            found: without_place(&error),
+        let value = serde_json::from_str(&text).map_err(|error| {
+            let (expected, found) = match number_of_python(&text, &error) {
+                Some(number) => ("a finite number, for JSON has no other", number.to_owned()),
+                None => ("JSON", without_place(&error)),
+            };
+            Error::Json {
+                path: path.clone(),
+                line: error.line(),
+                column: error.column(),
+                expected: expected.to_owned(),
+                found,
+            }
         })?;
         let Value::Object(keys) = value else {
             return Err(Error::file(path, "a JSON object", shown(&value)));
@@ -491,6 +497,16 @@ fn shown(value: &Value) -> String {
         Some((end, _)) => format!("{}…", json.get(..end).unwrap_or_default()),
         None => json,
     }
+}
+
+/// The number that Python's `json` writes and reads, but that is none in JSON, where the error is.
+fn number_of_python(text: &str, error: &serde_json::Error) -> Option<&'static str> {
+    let line = text.split('\n').nth(error.line().checked_sub(1)?)?;
+    // Behind the minus of a negative one.
+    let rest = line.get(error.column().checked_sub(1)?..)?;
+    ["NaN", "Infinity"]
+        .into_iter()
+        .find(|number| rest.starts_with(number))
 }
 
 /// What serde_json says, without the line and column that it ends with.

@@ -11,6 +11,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::BufWriter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -509,12 +510,21 @@ fn open_merged(location: &Location) -> Result<(JournalInfo, LockedBase)> {
 }
 
 /// Which of a journal's bytes are written.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Direction {
     /// The new ones.
     Forward,
     /// The old ones.
     Back,
+}
+
+impl Direction {
+    fn bytes_of<'j>(self, run: &Run<'j>) -> &'j [u8] {
+        match self {
+            Self::Forward => run.new,
+            Self::Back => run.old,
+        }
+    }
 }
 
 /// Reads the journal to its end against the base, and only then writes.
@@ -550,13 +560,15 @@ fn verify(mut journal: JournalReader, base: &LockedBase, tell: &mut dyn FnMut(u6
     let state = journal.info().state;
     let mut buffer = BandBuffer::default();
     while let Some(runs) = journal.next_runs()? {
-        for run in runs {
+        for window in windows(&runs) {
             // The journal was read against these files' number and lengths.
-            let file = &base.files[run.file];
-            let current = buffer.bytes(run.new.len() as u64);
-            read_exact_at(&file.file, current, run.offset).map_err(Error::io(&file.path))?;
-            if !is_explained(current, &run, state) {
-                return Err(file.changed_since(run.offset));
+            let file = &base.files[window.file];
+            let current = buffer.bytes(window.length);
+            read_exact_at(&file.file, current, window.offset).map_err(Error::io(&file.path))?;
+            for run in window.runs {
+                if !is_explained(&current[window.place_of(run)], run, state) {
+                    return Err(file.changed_since(run.offset));
+                }
             }
         }
         tell(journal.position());
@@ -586,15 +598,23 @@ fn replay(
     write: WriteAt<'_>,
     tell: &mut dyn FnMut(u64),
 ) -> Result<()> {
+    let mut buffer = BandBuffer::default();
     while let Some(runs) = journal.next_runs()? {
-        for run in runs {
-            let LockedFile { file, path, .. } = &base.files[run.file];
-            let bytes = if direction == Direction::Forward {
-                run.new
-            } else {
-                run.old
+        for window in windows(&runs) {
+            let LockedFile { file, path, .. } = &base.files[window.file];
+            let bytes = match window.runs {
+                [run] => direction.bytes_of(run),
+                runs => {
+                    // What lies between the runs is written as it is: the base is locked, so that nobody changes it meanwhile.
+                    let bytes = buffer.bytes(window.length);
+                    read_exact_at(file, bytes, window.offset).map_err(Error::io(path))?;
+                    for run in runs {
+                        bytes[window.place_of(run)].copy_from_slice(direction.bytes_of(run));
+                    }
+                    bytes
+                }
             };
-            write(file, bytes, run.offset).map_err(Error::io(path))?;
+            write(file, bytes, window.offset).map_err(Error::io(path))?;
         }
         tell(journal.position());
     }
@@ -602,12 +622,59 @@ fn replay(
     base.sync()
 }
 
+/// Runs further apart than this are read and written one by one: a page between them need not be touched.
+const PAGE_BYTES: u64 = 4096;
+
+/// The most bytes that runs are joined to.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// Some runs of one file, near one another, and the bytes from the first one's beginning to the last one's end.
+///
+/// A changed element every few hundred bytes is usual, and a call of the system for each would take longer than the merge.
+struct Window<'r, 'j> {
+    file: usize,
+    offset: u64,
+    length: u64,
+    runs: &'r [Run<'j>],
+}
+
+impl Window<'_, '_> {
+    /// Where a run of this window lies in it.
+    fn place_of(&self, run: &Run<'_>) -> Range<usize> {
+        let start = (run.offset - self.offset) as usize;
+        start..start + run.new.len()
+    }
+}
+
+/// Cuts runs, which are in the order of their places and apart from each other, into windows.
+fn windows<'r, 'j>(runs: &'r [Run<'j>]) -> impl Iterator<Item = Window<'r, 'j>> {
+    let end_of = |run: &Run<'_>| run.offset + run.new.len() as u64;
+    let mut start = runs.first().map_or(0, |run| run.offset);
+    let are_joined = move |last: &Run<'_>, next: &Run<'_>| {
+        let joined = last.file == next.file
+            && next.offset - end_of(last) < PAGE_BYTES
+            && end_of(next) - start <= WINDOW_BYTES;
+        if !joined {
+            start = next.offset;
+        }
+        joined
+    };
+    runs.chunk_by(are_joined).filter_map(move |runs| {
+        let (first, last) = (runs.first()?, runs.last()?);
+        Some(Window {
+            file: first.file,
+            offset: first.offset,
+            length: end_of(last) - first.offset,
+            runs,
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     //! What is left when the work stops after any write, and that it can be finished and undone from there.
 
     use std::io;
-    use std::ops::Range;
 
     use safetensors::tensor::{Dtype, TensorView};
 
@@ -617,7 +684,7 @@ mod tests {
     fn two_shards() -> (tempfile::TempDir, Vec<Vec<u8>>) {
         let folder = tempfile::tempdir().unwrap();
         let mut weight_map = serde_json::Map::new();
-        for (name, columns) in [("one", 40), ("two", 25)] {
+        for (name, columns) in [("one", 4000), ("two", 2500)] {
             let bytes: Vec<u8> = (0..3 * columns * 4).map(|n| (n * 7) as u8).collect();
             let view = TensorView::new(Dtype::F32, vec![3, columns], &bytes).unwrap();
             safetensors::serialize_to_file([(name, view)], None, &folder.path().join(name))
@@ -636,18 +703,25 @@ mod tests {
             .to_vec()
     }
 
-    /// Changes three places of each tensor, far enough apart to be runs of their own.
-    fn edits() -> Edits<'static> {
+    /// From one changed place to the next: too far to be written at once, and near enough.
+    const FAR: usize = 10_000;
+    const NEAR: usize = 100;
+
+    /// Changes three places of each tensor, each a run of its own.
+    fn edits(distance: usize) -> Edits<'static> {
         let mut edits = Edits::new();
         for name in ["one", "two"] {
-            edits.edit(name, |_: Range<usize>, band: &mut [u8]| -> Result<()> {
-                for start in [0, 100, 200] {
-                    band[start..start + 24]
-                        .iter_mut()
-                        .for_each(|byte| *byte = !*byte);
-                }
-                Ok(())
-            });
+            edits.edit(
+                name,
+                move |_: Range<usize>, band: &mut [u8]| -> Result<()> {
+                    for start in [0, distance, 2 * distance] {
+                        band[start..start + 24]
+                            .iter_mut()
+                            .for_each(|byte| *byte = !*byte);
+                    }
+                    Ok(())
+                },
+            );
         }
         edits
     }
@@ -664,78 +738,102 @@ mod tests {
         }
     }
 
-    fn merge(folder: &Path, write: WriteAt<'_>) -> Result<()> {
+    fn merge(folder: &Path, distance: usize, write: WriteAt<'_>) -> Result<()> {
         apply_through(
             Checkpoint::open(folder).unwrap(),
-            &edits(),
+            &edits(distance),
             &Value::Null,
             &(),
             write,
         )
     }
 
-    /// How many writes a merge takes: six runs and the mark.
-    const WRITES: usize = 7;
+    /// How many writes a merge takes: six runs or a window for each shard, and the mark.
+    fn writes(distance: usize) -> usize {
+        if distance == FAR { 7 } else { 3 }
+    }
 
-    /// Stops a merge after `writes` writes and `torn` bytes, and checks that it is then pending.
-    fn interrupted(writes: usize, torn: usize) -> (tempfile::TempDir, Vec<Vec<u8>>) {
+    /// Stops a merge after `done` writes and `torn` bytes, and checks that it is then pending.
+    fn interrupted(distance: usize, done: usize, torn: usize) -> (tempfile::TempDir, Vec<Vec<u8>>) {
         let (folder, before) = two_shards();
-        let result = merge(folder.path(), &mut failing(writes, torn));
-        assert_eq!(result.is_ok(), writes >= WRITES);
+        let result = merge(folder.path(), distance, &mut failing(done, torn));
+        let is_complete = done >= writes(distance);
+        assert_eq!(result.is_ok(), is_complete);
         let state = status(folder.path()).unwrap().unwrap().state;
-        assert_eq!(state == JournalState::Applied, writes >= WRITES);
+        assert_eq!(state == JournalState::Applied, is_complete);
         (folder, before)
     }
 
-    fn merged() -> Vec<Vec<u8>> {
+    fn merged(distance: usize) -> Vec<Vec<u8>> {
         let (folder, before) = two_shards();
-        merge(folder.path(), &mut write_all_at).unwrap();
+        merge(folder.path(), distance, &mut write_all_at).unwrap();
         assert_ne!(contents(folder.path()), before);
         contents(folder.path())
     }
 
+    /// Stops a merge there, finishes it, and stops another there and rolls it back.
+    fn is_finished_or_rolled_back(distance: usize, done: usize, torn: usize, merged: &[Vec<u8>]) {
+        let (folder, _) = interrupted(distance, done, torn);
+        finish(folder.path(), &()).unwrap();
+        assert!(contents(folder.path()) == merged);
+        assert_eq!(
+            status(folder.path()).unwrap().unwrap().state,
+            JournalState::Applied
+        );
+
+        let (folder, before) = interrupted(distance, done, torn);
+        roll_back(folder.path(), &()).unwrap();
+        assert!(contents(folder.path()) == before);
+        assert!(status(folder.path()).unwrap().is_none());
+    }
+
     #[test]
     fn a_merge_that_stops_anywhere_is_finished_or_rolled_back() {
-        let merged = merged();
-        for writes in 0..=WRITES {
-            for torn in [0, 1, 11] {
-                let (folder, _) = interrupted(writes, torn);
-                finish(folder.path(), &()).unwrap();
-                assert_eq!(contents(folder.path()), merged);
-                assert_eq!(
-                    status(folder.path()).unwrap().unwrap().state,
-                    JournalState::Applied
-                );
+        for distance in [FAR, NEAR] {
+            let merged = merged(distance);
+            for done in 0..=writes(distance) {
+                for torn in [0, 1, 11] {
+                    is_finished_or_rolled_back(distance, done, torn, &merged);
+                }
+            }
+        }
+    }
 
-                let (folder, before) = interrupted(writes, torn);
-                roll_back(folder.path(), &()).unwrap();
-                assert_eq!(contents(folder.path()), before);
-                assert!(status(folder.path()).unwrap().is_none());
+    /// In each of the three runs, between them, and at their ends.
+    #[test]
+    fn a_window_that_is_torn_anywhere_is_finished_or_rolled_back() {
+        let merged = merged(NEAR);
+        for torn in [0, 3, 24, 60, 100, 111, 124, 170, 200, 205, 223] {
+            for done in 0..writes(NEAR) - 1 {
+                is_finished_or_rolled_back(NEAR, done, torn, &merged);
             }
         }
     }
 
     #[test]
     fn finishing_and_rolling_back_can_stop_anywhere_too() {
-        let merged = merged();
-        for first in 0..=WRITES {
-            for second in 0..WRITES {
-                for forward in [false, true] {
-                    let (folder, before) = interrupted(first, 5);
-                    // The state between is whatever it is; only that it can be left matters.
-                    let mut write = failing(second, 7);
-                    let _ = finish_through(folder.path(), &(), &mut write);
-                    let mut write = failing(second, 7);
-                    if roll_back_through(folder.path(), &(), &mut write).is_ok() {
-                        assert_eq!(contents(folder.path()), before);
-                        continue;
+        for distance in [FAR, NEAR] {
+            let merged = merged(distance);
+            for first in 0..=writes(distance) {
+                for second in 0..writes(distance) {
+                    for forward in [false, true] {
+                        // In a window, the first is torn in its second run and the other one in its third.
+                        let (folder, before) = interrupted(distance, first, 105);
+                        // The state between is whatever it is; only that it can be left matters.
+                        let mut write = failing(second, 207);
+                        let _ = finish_through(folder.path(), &(), &mut write);
+                        let mut write = failing(second, 207);
+                        if roll_back_through(folder.path(), &(), &mut write).is_ok() {
+                            assert!(contents(folder.path()) == before);
+                            continue;
+                        }
+                        if forward {
+                            finish(folder.path(), &()).unwrap();
+                            assert!(contents(folder.path()) == merged);
+                        }
+                        roll_back(folder.path(), &()).unwrap();
+                        assert!(contents(folder.path()) == before);
                     }
-                    if forward {
-                        finish(folder.path(), &()).unwrap();
-                        assert_eq!(contents(folder.path()), merged);
-                    }
-                    roll_back(folder.path(), &()).unwrap();
-                    assert_eq!(contents(folder.path()), before);
                 }
             }
         }
@@ -744,13 +842,53 @@ mod tests {
     #[test]
     fn an_interrupted_rollback_is_pending() {
         let (folder, _) = two_shards();
-        merge(folder.path(), &mut write_all_at).unwrap();
+        merge(folder.path(), FAR, &mut write_all_at).unwrap();
         // The first write is the mark, the second a run.
         assert!(roll_back_through(folder.path(), &(), &mut failing(2, 3)).is_err());
         assert_eq!(
             status(folder.path()).unwrap().unwrap().state,
             JournalState::Pending
         );
+    }
+
+    /// Runs make up windows whole, in order and no longer than may be, and only as far apart as is said.
+    #[test]
+    fn windows_join_near_runs_of_one_file() {
+        let bytes = [0; 24];
+        let run = |file, offset, length| Run {
+            file,
+            offset,
+            old: &bytes[..length],
+            new: &bytes[..length],
+        };
+        let long = vec![0; WINDOW_BYTES as usize];
+        let runs = [
+            run(0, 8, 8),
+            run(0, 15 + PAGE_BYTES, 8),
+            // A page of other bytes is before this one.
+            run(0, 23 + 2 * PAGE_BYTES, 24),
+            // Near by its offset, but in another file.
+            run(1, 50 + 2 * PAGE_BYTES, 8),
+            Run {
+                file: 1,
+                offset: 60 + 2 * PAGE_BYTES,
+                old: &long,
+                new: &long,
+            },
+            run(1, 60 + 2 * PAGE_BYTES + WINDOW_BYTES, 8),
+        ];
+        let found: Vec<_> = windows(&runs)
+            .map(|window| (window.file, window.offset, window.length, window.runs.len()))
+            .collect();
+        let expected = [
+            (0, 8, 15 + PAGE_BYTES, 2),
+            (0, 23 + 2 * PAGE_BYTES, 24, 1),
+            (1, 50 + 2 * PAGE_BYTES, 8, 1),
+            (1, 60 + 2 * PAGE_BYTES, WINDOW_BYTES, 1),
+            (1, 60 + 2 * PAGE_BYTES + WINDOW_BYTES, 8, 1),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(windows(&[]).count(), 0);
     }
 
     #[test]
@@ -765,7 +903,7 @@ mod tests {
             assert!(journal.exists());
             Err(io::Error::other("stopped"))
         };
-        assert!(merge(folder.path(), &mut write).is_err());
+        assert!(merge(folder.path(), FAR, &mut write).is_err());
         assert_eq!(contents(folder.path()), before);
     }
 }

@@ -36,13 +36,14 @@ const COPY_BYTES: u64 = 16 << 20;
 /// changes, the base's header is kept to the byte. Files have the permissions of the base's.
 ///
 /// Everything is written under the hidden name `.NAME.waveft-partial` beside the output, brought to disk, and given its name
-/// last. An error or a panic removes it; what a killed run leaves is replaced by the next run with the same output. Beside the
+/// last. That takes the place of a file or an empty folder of this name; where a symbolic link to a file is, the link itself is
+/// replaced and what it leads to is kept. An error or a panic removes it; what a killed run leaves is replaced by the next run with the same output. Beside the
 /// mapped base it takes a band of about 1 MiB (at least a row) for each of rayon's threads.
 ///
 /// # Errors
 /// When the edits do not fit the base (a tensor that it lacks, another length, a name that is taken); when an interrupted merge
-/// in place left the base half changed; when the output is the base, inside it or around it, is a folder that holds anything,
-/// is being written by another run, or is a file that is being read, such as an adapter's; whatever an editor refuses; and when
+/// in place left the base half changed; when the output is the base, inside it or around it, is a folder that holds anything
+/// or, for a folder, a link, is being written by another run, or is a file that is being read, such as an adapter's; whatever an editor refuses; and when
 /// reading or writing fails. The base is never changed, and until the new output is complete, an old one stays.
 ///
 /// # Examples
@@ -456,11 +457,13 @@ pub(crate) fn refuse_read(output: &Path) -> Result<()> {
     }
 }
 
-/// Refuses an output folder that is a file or holds anything.
+/// Refuses an output folder that is a file or a link, which no folder can replace, or holds anything.
 fn refuse_filled(output: &Path) -> Result<()> {
-    let is_filled = match fs::read_dir(output) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(_) => fs::symlink_metadata(output).is_ok(),
+    let is_filled = match fs::symlink_metadata(output) {
+        Ok(found) if found.is_dir() => {
+            fs::read_dir(output).map_or(true, |mut entries| entries.next().is_some())
+        }
+        found => found.is_ok(),
     };
     if is_filled {
         return Err(Error::OutputExists {

@@ -289,6 +289,20 @@ fn invalid_json_is_refused() {
         error.to_string(),
         "adapter_config.json: line 3, column 1: expected JSON, found trailing comma"
     );
+    // Python's json writes and reads these.
+    for (number, column, found) in [
+        ("Infinity", 13, "Infinity"),
+        ("-Infinity", 14, "Infinity"),
+        ("NaN", 13, "NaN"),
+    ] {
+        let text = format!("{{\n \"scaling\": {number}}}");
+        let error = AdapterConfig::parse(text).unwrap_err().to_string();
+        let expected = "expected a finite number, for JSON has no other";
+        assert_eq!(
+            error,
+            format!("adapter_config.json: line 2, column {column}: {expected}, found {found}")
+        );
+    }
 }
 
 #[test]
