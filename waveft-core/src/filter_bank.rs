@@ -11,7 +11,8 @@
 //! PyWavelets only which solution is meant. PyWavelets' own digits differ from these by up to 2 · 10⁻¹¹ in the sym
 //! family, 10⁻¹² in bior and rbio from 4.4 on and two units in the last place in coif; all its others are the same.
 //! Two banks have no exact value and are copied: [`wavelets::DMEY`] from PyWavelets and [`wavelets::PEFT_COIF4`]
-//! from PEFT.
+//! from PEFT. All others come with their factors too ([`FilterBank::lifting`]), made from the exact taps by
+//! `tools/lifting.py` and rounded in the same way.
 //!
 //! # Examples
 //! ```
@@ -30,9 +31,15 @@
 // db1's taps are the square root of 1/2, in a table of numbers like any other.
 #[allow(clippy::approx_constant)]
 mod tables;
+// As above, one step a line.
+#[rustfmt::skip]
+// Some of db1's and bior's numbers are known ones.
+#[allow(clippy::approx_constant)]
+mod factors;
 pub mod wavelets;
 
 use crate::Error;
+use crate::lifting::Lifting;
 
 /// The most taps a filter bank may have. PyWavelets' longest, coif17, has 102.
 pub const MAX_TAPS: usize = 128;
@@ -48,12 +55,22 @@ pub const MAX_TAPS: usize = 128;
 /// assert_eq!(bank.taps(), 2);
 /// # Ok::<(), waveft_core::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+///
+/// Two banks are equal if their filters are.
+#[derive(Clone, Copy, Debug)]
 pub struct FilterBank<'a, F> {
     dec_lo: &'a [F],
     dec_hi: &'a [F],
     rec_lo: &'a [F],
     rec_hi: &'a [F],
+    lifting: Option<Lifting<'a, F>>,
+}
+
+impl<F: PartialEq> PartialEq for FilterBank<'_, F> {
+    fn eq(&self, other: &Self) -> bool {
+        let filters = |bank: &Self| [bank.dec_lo, bank.dec_hi, bank.rec_lo, bank.rec_hi];
+        filters(self) == filters(other)
+    }
 }
 
 impl<'a, F> FilterBank<'a, F> {
@@ -86,6 +103,7 @@ impl<'a, F> FilterBank<'a, F> {
             dec_hi,
             rec_lo,
             rec_hi,
+            lifting: None,
         })
     }
 
@@ -112,6 +130,14 @@ impl<'a, F> FilterBank<'a, F> {
     /// The synthesis high-pass filter, `L` taps: what one detail coefficient adds to the signal.
     pub const fn rec_hi(&self) -> &'a [F] {
         self.rec_hi
+    }
+}
+
+impl<'a, F: Copy> FilterBank<'a, F> {
+    /// The bank in factors, which halves the multiplications: of each wavelet in [`wavelets`] but
+    /// [`DMEY`](wavelets::DMEY) and [`PEFT_COIF4`](wavelets::PEFT_COIF4), and of no bank of one's own.
+    pub const fn lifting(&self) -> Option<Lifting<'a, F>> {
+        self.lifting
     }
 }
 
@@ -182,7 +208,7 @@ impl Wavelet {
     /// The wavelet PyWavelets has under a name, in lower case. `"haar"` and `"db1"` are both there;
     /// `"peft-coif4"` is not, and `"coif4"` is the true one.
     ///
-    /// A program that calls this links the taps of every wavelet in both precisions, about 170 KB. Cost: up to
+    /// A program that calls this links the taps and factors of every wavelet in both precisions, about 240 KB. Cost: up to
     /// 106 comparisons.
     ///
     /// # Examples

@@ -19,7 +19,7 @@
 //! 5. [`operator`]: ΔW written, added, subtracted and undone, on a weight seen through [`matrix`].
 //!
 //! [`transform`] has `R` and `C` on their own: the one-dimensional transform, its inverse and the adjoint of each, with the
-//! boundaries of [`extension_mode`].
+//! boundaries of [`extension_mode`]. [`lifting`] has the filter banks in factors, for half the multiplications.
 //!
 //! Beside them are [`element`], the number types, [`isa`], the instruction sets, and [`error`]. [`DeltaWeight`] has an
 //! example that goes the whole way.
@@ -46,6 +46,8 @@ pub mod filter_bank;
 pub mod geometry;
 pub mod isa;
 mod lanes;
+#[forbid(unsafe_code)]
+pub mod lifting;
 #[forbid(unsafe_code)]
 pub mod matrix;
 #[forbid(unsafe_code)]

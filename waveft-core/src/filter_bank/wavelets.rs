@@ -19,16 +19,18 @@
 //! - I. Daubechies, “Orthonormal bases of compactly supported wavelets II. Variations on a theme”,
 //!   SIAM J. Math. Anal. 24 (1993).
 //!
-//! Each is a `const`, so that what a program does not name is not in it: `DB1.single()` links 8 bytes a filter.
+//! Each is a `const`, so that what a program does not name is not in it: `DB1.single()` links 8 bytes a filter and 24
+//! of factors.
 //! Only [`ALL`], and [`Wavelet::from_name`] which searches it, hold every table.
 
-use super::{FilterBank, Wavelet, tables};
+use super::{FilterBank, Wavelet, factors, tables};
+use crate::lifting::{Factors, Step};
 
-/// A wavelet from its two low-pass filters, arrays of one length.
+/// A wavelet from its two low-pass filters, arrays of one length, and its factors, if it has any.
 ///
 /// Every filter is a constant of its own, so that a program keeps only those it uses.
 macro_rules! wavelet {
-    ($name:expr, $dec_lo:expr, $rec_lo:expr, $is_orthogonal:expr, $psi:expr, $phi:expr) => {{
+    ($name:expr, $dec_lo:expr, $rec_lo:expr, $is_orthogonal:expr, $psi:expr, $phi:expr $(, $factors:expr)?) => {{
         const TAPS: usize = $rec_lo.len();
         const DEC_LO: [f64; TAPS] = $dec_lo;
         const REC_LO: [f64; TAPS] = $rec_lo;
@@ -38,6 +40,7 @@ macro_rules! wavelet {
         const SINGLE_REC_LO: [f32; TAPS] = rounded(REC_LO);
         const SINGLE_DEC_HI: [f32; TAPS] = rounded(DEC_HI);
         const SINGLE_REC_HI: [f32; TAPS] = rounded(REC_HI);
+        let (double_lifting, single_lifting) = lifting!($($factors)?);
         Wavelet {
             name: $name,
             double: FilterBank {
@@ -45,17 +48,32 @@ macro_rules! wavelet {
                 dec_hi: &DEC_HI,
                 rec_lo: &REC_LO,
                 rec_hi: &REC_HI,
+                lifting: double_lifting,
             },
             single: FilterBank {
                 dec_lo: &SINGLE_DEC_LO,
                 dec_hi: &SINGLE_DEC_HI,
                 rec_lo: &SINGLE_REC_LO,
                 rec_hi: &SINGLE_REC_HI,
+                lifting: single_lifting,
             },
             is_orthogonal: $is_orthogonal,
             vanishing_moments_psi: $psi,
             vanishing_moments_phi: $phi,
         }
+    }};
+}
+
+/// A bank's factors in both precisions.
+macro_rules! lifting {
+    () => {
+        (None, None)
+    };
+    ($factors:expr) => {{
+        const STEPS: usize = $factors.steps.len();
+        const FACTORS: Factors<STEPS> = $factors;
+        const SINGLE_STEPS: [Step<f32>; STEPS] = FACTORS.single_steps();
+        (Some(FACTORS.double()), Some(FACTORS.single(&SINGLE_STEPS)))
     }};
 }
 
@@ -97,7 +115,8 @@ macro_rules! daubechies {
             tables::$identifier,
             true,
             Some($order),
-            Some(0)
+            Some(0),
+            factors::$identifier
         );
     )*};
 }
@@ -111,7 +130,8 @@ macro_rules! symlets {
             tables::$identifier,
             true,
             Some($order),
-            Some(0)
+            Some(0),
+            factors::$identifier
         );
     )*};
 }
@@ -125,7 +145,8 @@ macro_rules! coiflets {
             tables::$identifier,
             true,
             Some(2 * $order),
-            Some(2 * $order - 1)
+            Some(2 * $order - 1),
+            factors::$identifier
         );
     )*};
 }
@@ -139,7 +160,8 @@ macro_rules! biorthogonal {
             tables::$identifier[1],
             false,
             Some($psi),
-            Some($phi)
+            Some($phi),
+            factors::$identifier
         );
 
         #[doc = concat!("The biorthogonal wavelet ", $psi, ".", $phi, " with analysis and synthesis exchanged.")]
@@ -149,7 +171,8 @@ macro_rules! biorthogonal {
             reversed(tables::$identifier[0]),
             false,
             Some($psi),
-            Some($phi)
+            Some($phi),
+            factors::$reverse
         );
     )*};
 }
