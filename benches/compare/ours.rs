@@ -122,7 +122,7 @@ struct Layer {
 
 impl Layer {
     fn new(wavelet: &str) -> Outcome<Self> {
-        let wavelet = Wavelet::from_name(wavelet).ok_or("no such wavelet")?;
+        let wavelet = Wavelet::from_name(wavelet)?;
         let geometry = Geometry::new(SIDE, SIDE, wavelet.taps())?;
         let mut places = vec![Location::default(); COUNT];
         let mut scratch = vec![0; scratch_len((SIDE * SIDE) as u64, COUNT)];

@@ -12,6 +12,9 @@ pub trait Real:
 {
     /// The wavelet's filters in this type, each tap rounded once.
     fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self>;
+
+    /// The value as an `f64`, exactly.
+    fn to_f64(self) -> f64;
 }
 
 /// A type that a weight is stored in: `f32`, `f64`, [`struct@bf16`] or [`struct@f16`].
@@ -48,6 +51,11 @@ macro_rules! real {
             #[inline(always)]
             fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self> {
                 wavelet.$bank()
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self.into()
             }
         }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// Why a checked entry point refused its arguments. Nothing was written when one is returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
     /// A matrix side or a signal has no elements.
@@ -27,6 +27,24 @@ pub enum Error {
     UnequalFilters {
         /// Taps of `dec_lo`, `dec_hi`, `rec_lo` and `rec_hi`.
         found: [usize; 4],
+    },
+    /// A name that none of the discrete wavelets has.
+    UnknownWavelet,
+    /// A name that none of the extension modes has.
+    UnknownMode,
+    /// A tap that is NaN or infinite.
+    NonFinite {
+        /// `"dec_lo"`, `"dec_hi"`, `"rec_lo"` or `"rec_hi"`.
+        filter: &'static str,
+        /// The tap's index.
+        at: usize,
+    },
+    /// A filter bank whose synthesis does not invert its analysis.
+    NotReconstructing {
+        /// The largest reconstruction error accepted.
+        most: f64,
+        /// The error found.
+        found: f64,
     },
     /// More locations asked for than the matrix has entries, or none.
     LocationCount {
@@ -119,6 +137,8 @@ pub enum Error {
         /// The axis asked for, counted from 0.
         found: usize,
     },
+    /// A filter bank without lifting steps, where they are asked for.
+    NotFactored,
     /// More levels than the plan can take, or none.
     Levels {
         /// The largest number accepted.
@@ -144,6 +164,21 @@ impl fmt::Display for Error {
                 f,
                 "expected four filters of one length, found dec_lo {}, dec_hi {}, rec_lo {}, rec_hi {}",
                 found[0], found[1], found[2], found[3]
+            ),
+            Self::UnknownWavelet => write!(
+                f,
+                "expected the name of a discrete wavelet, found another: there are haar, db1 to db38, sym2 to sym20, coif1 to coif17, dmey, and bior and rbio 1.1, 1.3, 1.5, 2.2, 2.4, 2.6, 2.8, 3.1, 3.3, 3.5, 3.7, 3.9, 4.4, 5.5, 6.8"
+            ),
+            Self::UnknownMode => write!(
+                f,
+                "expected the name of an extension mode, found another: there are zero, constant, symmetric, periodic, smooth, periodization, reflect, antisymmetric, antireflect"
+            ),
+            Self::NonFinite { filter, at } => {
+                write!(f, "expected finite taps, found another at {at} of {filter}")
+            }
+            Self::NotReconstructing { most, found } => write!(
+                f,
+                "expected filters that reconstruct to {most:e}, found an error of {found:e}"
             ),
             Self::LocationCount { entries, found } => write!(
                 f,
@@ -201,6 +236,10 @@ impl fmt::Display for Error {
             Self::NoSuchAxis { axes, found } => {
                 write!(f, "expected an axis below {axes}, found {found}")
             }
+            Self::NotFactored => write!(
+                f,
+                "expected a filter bank in factors (a named wavelet other than dmey), found one without"
+            ),
             Self::Levels { most, found } => {
                 write!(f, "expected 1 to {most} levels, found {found}")
             }

@@ -6,6 +6,8 @@
 //!
 //! [PyWavelets]: https://pywavelets.readthedocs.io/en/latest/ref/signal-extension-modes.html
 
+use crate::error::Error;
+
 /// How a signal of `N` samples goes on beyond its ends.
 ///
 /// The pictures show the signal 1, 2, 4, 3, 2 (●) and what a mode adds to it (○). [`transform`](crate::transform) says
@@ -15,7 +17,7 @@
 /// ```
 /// use waveft_core::extension_mode::ExtensionMode;
 ///
-/// assert_eq!(ExtensionMode::from_name("antireflect"), Some(ExtensionMode::Antireflect));
+/// assert_eq!(ExtensionMode::from_name("antireflect"), Ok(ExtensionMode::Antireflect));
 /// assert_eq!(ExtensionMode::default().name(), "symmetric");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -162,9 +164,12 @@ impl ExtensionMode {
     }
 
     /// The mode that PyWavelets has under a name, in lower case.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    ///
+    /// # Errors
+    /// [`Error::UnknownMode`], which says what there is.
+    pub fn from_name(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
+        found.ok_or(Error::UnknownMode)
     }
 
     /// Samples that a signal has at least: 2 for the modes that mirror at the end samples, else 1.

@@ -39,6 +39,7 @@ mod factors;
 pub mod wavelets;
 
 use crate::Error;
+use crate::element::Real;
 use crate::lifting::Lifting;
 
 /// The most taps a filter bank may have. PyWavelets' longest, coif17, has 102.
@@ -74,13 +75,13 @@ impl<F: PartialEq> PartialEq for FilterBank<'_, F> {
 }
 
 impl<'a, F> FilterBank<'a, F> {
-    /// A bank of four filters, `L` taps each. The taps themselves are not looked at: whether synthesis inverts
-    /// analysis is the caller's matter.
+    /// A bank of four filters, `L` taps each, of which nothing but the lengths is looked at: what is synthesised need
+    /// not be what was analysed. [`new`](Self::new) asks for that too.
     ///
     /// # Errors
     /// [`Error::UnequalFilters`] unless all four have one length `L`; [`Error::TapCount`] unless `L` is even and
     /// `2 ≤ L ≤ MAX_TAPS`.
-    pub const fn new(
+    pub const fn without_reconstruction(
         dec_lo: &'a [F],
         dec_hi: &'a [F],
         rec_lo: &'a [F],
@@ -138,6 +139,82 @@ impl<'a, F: Copy> FilterBank<'a, F> {
     /// [`DMEY`](wavelets::DMEY) and [`PEFT_COIF4`](wavelets::PEFT_COIF4), and of no bank of one's own.
     pub const fn lifting(&self) -> Option<Lifting<'a, F>> {
         self.lifting
+    }
+}
+
+impl<'a, F: Real> FilterBank<'a, F> {
+    /// A bank of four filters, `L` taps each, that reconstructs: synthesis inverts analysis.
+    ///
+    /// Cost: `2L²` multiplications.
+    ///
+    /// # Errors
+    /// Those of [`without_reconstruction`](Self::without_reconstruction); [`Error::NonFinite`] if a tap is NaN or
+    /// infinite; [`Error::NotReconstructing`] if the [reconstruction error](Self::reconstruction_error) exceeds
+    /// 10⁻⁸, in f32 10⁻⁵, so that taps need as many right digits.
+    pub fn new(
+        dec_lo: &'a [F],
+        dec_hi: &'a [F],
+        rec_lo: &'a [F],
+        rec_hi: &'a [F],
+    ) -> Result<Self, Error> {
+        let bank = Self::without_reconstruction(dec_lo, dec_hi, rec_lo, rec_hi)?;
+        let filters = [dec_lo, dec_hi, rec_lo, rec_hi];
+        let names = ["dec_lo", "dec_hi", "rec_lo", "rec_hi"];
+        for (filter, taps) in names.into_iter().zip(filters) {
+            let at = taps.iter().position(|tap| !tap.to_f64().is_finite());
+            if let Some(at) = at {
+                return Err(Error::NonFinite { filter, at });
+            }
+        }
+        let most = if size_of::<F>() == 4 { 1e-5 } else { 1e-8 };
+        let found = bank.reconstruction_error().to_f64();
+        if found > most {
+            return Err(Error::NotReconstructing { most, found });
+        }
+        Ok(bank)
+    }
+
+    /// How far synthesis after analysis is from the identity: the largest difference of an entry of its matrix, away from
+    /// the ends of a signal. Taps that are not finite give any number.
+    ///
+    /// Entry `(n, n − d)` is `Σ rec_lo[i] · dec_lo[L−1−i+d] + rec_hi[i] · dec_hi[L−1−i+d]`, the sum being over the even
+    /// `i` or over the odd ones.
+    ///
+    /// # Examples
+    /// ```
+    /// use waveft_core::filter_bank::wavelets::{DB4, DMEY};
+    ///
+    /// assert!(DB4.double().reconstruction_error() < 1e-15);
+    /// assert!(DMEY.double().reconstruction_error() > 1e-4);
+    /// ```
+    pub fn reconstruction_error(&self) -> F {
+        let last = self.taps() as isize - 1;
+        let mut largest = F::zero();
+        for parity in 0..2 {
+            for distance in -last..=last {
+                let mut entry = if distance == 0 {
+                    F::zero() - F::one()
+                } else {
+                    F::zero()
+                };
+                for i in (parity..self.taps()).step_by(2) {
+                    let j = last - i as isize + distance;
+                    let Ok(j) = usize::try_from(j) else { continue };
+                    if let (Some(&low), Some(&high)) = (self.dec_lo.get(j), self.dec_hi.get(j)) {
+                        entry += self.rec_lo[i] * low + self.rec_hi[i] * high;
+                    }
+                }
+                let size = if entry < F::zero() {
+                    F::zero() - entry
+                } else {
+                    entry
+                };
+                if size > largest {
+                    largest = size;
+                }
+            }
+        }
+        largest
     }
 }
 
@@ -211,14 +288,19 @@ impl Wavelet {
     /// A program that calls this links the taps and factors of every wavelet in both precisions, about 240 KB. Cost: up to
     /// 106 comparisons.
     ///
+    /// # Errors
+    /// [`Error::UnknownWavelet`], which says what there is.
+    ///
     /// # Examples
     /// ```
     /// use waveft_core::filter_bank::Wavelet;
     ///
-    /// assert_eq!(Wavelet::from_name("rbio6.8").map(|wavelet| wavelet.taps()), Some(18));
-    /// assert!(Wavelet::from_name("db39").is_none());
+    /// assert_eq!(Wavelet::from_name("rbio6.8")?.taps(), 18);
+    /// assert!(Wavelet::from_name("db39").is_err());
+    /// # Ok::<(), waveft_core::Error>(())
     /// ```
-    pub fn from_name(name: &str) -> Option<&'static Self> {
-        wavelets::ALL.iter().find(|wavelet| wavelet.name == name)
+    pub fn from_name(name: &str) -> Result<&'static Self, Error> {
+        let found = wavelets::ALL.iter().find(|wavelet| wavelet.name == name);
+        found.ok_or(Error::UnknownWavelet)
     }
 }

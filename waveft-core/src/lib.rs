@@ -32,6 +32,9 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 #[forbid(unsafe_code)]
 pub mod array;
 #[forbid(unsafe_code)]

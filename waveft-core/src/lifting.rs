@@ -76,6 +76,7 @@
 //! [`FilterBank::new`]: crate::filter_bank::FilterBank::new
 
 use crate::element::Real;
+use crate::lanes::{Lanes, MOST_LANES};
 
 /// One of the two arrays that samples are split into, and that the bands come out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,10 +130,17 @@ impl<F: Real> Step<F> {
 
     /// The step on two slices: every entry of the target that has its sources in the slices is added to, the others stay.
     pub fn apply(&self, even: &mut [F], odd: &mut [F]) {
-        match self.target {
-            Phase::Even => add_multiples(even, odd, self.shift(), self.taps),
-            Phase::Odd => add_multiples(odd, even, self.shift(), self.taps),
-        }
+        self.apply_in::<F::Portable>(even, odd);
+    }
+
+    /// [`apply`](Self::apply) in vectors of one's choice.
+    #[inline(always)]
+    pub(crate) fn apply_in<L: Lanes<F>>(&self, even: &mut [F], odd: &mut [F]) {
+        let (target, source) = match self.target {
+            Phase::Even => (even, &*odd),
+            Phase::Odd => (odd, &*even),
+        };
+        add_multiples::<L, F>(target, source, self.shift(), self.taps);
     }
 
     fn inverse(self) -> Self {
@@ -171,7 +179,13 @@ impl<F: Real> Step<F> {
 }
 
 /// `target[k] += taps[0] · source[k + shift] + taps[1] · source[k + shift + 1]` wherever these are in the slices.
-fn add_multiples<F: Real>(target: &mut [F], source: &[F], shift: isize, [first, second]: [F; 2]) {
+#[inline(always)]
+fn add_multiples<L: Lanes<F>, F: Real>(
+    target: &mut [F],
+    source: &[F],
+    shift: isize,
+    [first, second]: [F; 2],
+) {
     let ahead = shift.unsigned_abs();
     let (target, source) = if shift < 0 {
         (target.get_mut(ahead..).unwrap_or_default(), source)
@@ -179,14 +193,59 @@ fn add_multiples<F: Real>(target: &mut [F], source: &[F], shift: isize, [first, 
         (target, source.get(ahead..).unwrap_or_default())
     };
     if second == F::zero() {
-        for (value, &near) in target.iter_mut().zip(source) {
-            *value += first * near;
+        let length = target.len().min(source.len());
+        let (target, source) = (&mut target[..length], &source[..length]);
+        let tap = L::splat(first);
+        let mut targets = target.chunks_exact_mut(L::WIDTH);
+        let sources = source.chunks_exact(L::WIDTH);
+        let rest = sources.remainder();
+        for (target, near) in (&mut targets).zip(sources) {
+            let sum = L::load(near).multiply_add(tap, L::load(target));
+            sum.store(target);
         }
-    } else {
-        let next = source.get(1..).unwrap_or_default();
-        for ((value, &near), &far) in target.iter_mut().zip(source).zip(next) {
-            *value += first * near + second * far;
-        }
+        // The rest by the same multiply-adds.
+        let target = targets.into_remainder();
+        let sum = part::<L, F>(rest).multiply_add(tap, part(target));
+        put_part(sum, target);
+        return;
+    }
+    let length = target.len().min(source.len().saturating_sub(1));
+    let target = &mut target[..length];
+    let (near, far) = (
+        source.get(..length).unwrap_or_default(),
+        source.get(1..).unwrap_or_default(),
+    );
+    let taps = [first, second].map(L::splat);
+    let mut targets = target.chunks_exact_mut(L::WIDTH);
+    let (nears, fars) = (near.chunks_exact(L::WIDTH), far.chunks_exact(L::WIDTH));
+    for ((target, near), far) in (&mut targets).zip(nears.clone()).zip(fars) {
+        let sum = L::load(near).multiply_add(taps[0], L::load(target));
+        let sum = L::load(far).multiply_add(taps[1], sum);
+        sum.store(target);
+    }
+    let target = targets.into_remainder();
+    let far = far.get(length - target.len()..length).unwrap_or_default();
+    let sum = part::<L, F>(nears.remainder()).multiply_add(taps[0], part(target));
+    put_part(part::<L, F>(far).multiply_add(taps[1], sum), target);
+}
+
+/// Fewer numbers than a vector has, and zeros.
+#[inline(always)]
+fn part<L: Lanes<F>, F: Real>(from: &[F]) -> L {
+    let mut numbers = [F::zero(); MOST_LANES];
+    for (number, &value) in numbers.iter_mut().zip(from) {
+        *number = value;
+    }
+    L::load(&numbers)
+}
+
+/// As many numbers of a vector as there is room for.
+#[inline(always)]
+fn put_part<L: Lanes<F>, F: Real>(vector: L, to: &mut [F]) {
+    let mut numbers = [F::zero(); MOST_LANES];
+    vector.store(&mut numbers);
+    for (value, number) in to.iter_mut().zip(numbers) {
+        *value = number;
     }
 }
 
@@ -228,19 +287,21 @@ impl<'a, F: Real> Lifting<'a, F> {
     }
 
     /// The steps of [`analysis`](Self::analysis). [`scales`](Self::scales) come after them.
-    pub fn analysis_steps(&self) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + 'a {
+    pub fn analysis_steps(&self) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + use<'a, F> {
         self.steps.iter().copied()
     }
 
     /// The steps of [`synthesis`](Self::synthesis). [`inverse_scales`](Self::inverse_scales) come before them.
-    pub fn synthesis_steps(&self) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + 'a {
+    pub fn synthesis_steps(&self) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + use<'a, F> {
         let offsets = self.offsets;
         let undone = move |step: Step<F>| step.inverse().with_offsets(offsets);
         self.analysis_steps().rev().map(undone)
     }
 
     /// The steps of [`analysis_adjoint`](Self::analysis_adjoint). [`scales`](Self::scales) come before them.
-    pub fn analysis_adjoint_steps(&self) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + 'a {
+    pub fn analysis_adjoint_steps(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + use<'a, F> {
         let offsets = self.offsets;
         let transposed = move |step: Step<F>| step.transpose().with_offsets(offsets);
         self.analysis_steps().rev().map(transposed)
@@ -248,7 +309,9 @@ impl<'a, F: Real> Lifting<'a, F> {
 
     /// The steps of [`synthesis_adjoint`](Self::synthesis_adjoint). [`inverse_scales`](Self::inverse_scales) come after
     /// them.
-    pub fn synthesis_adjoint_steps(&self) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + 'a {
+    pub fn synthesis_adjoint_steps(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = Step<F>> + Clone + use<'a, F> {
         self.analysis_steps().map(|step| step.transpose().inverse())
     }
 

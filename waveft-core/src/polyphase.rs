@@ -315,3 +315,26 @@ where
         (*even, *odd) = (pair[0].to_real(), pair[1].to_real());
     }
 }
+
+/// Joins samples at even and at odd places: `samples.len() = 2 · even.len()`.
+#[inline(always)]
+pub(crate) fn interleave<L, F, T>(even: &[F], odd: &[F], samples: &mut [T])
+where
+    L: Lanes<F>,
+    F: Real,
+    T: Element<Real = F>,
+{
+    let mut pairs = samples.chunks_exact_mut(2 * L::WIDTH);
+    let mut evens = even.chunks_exact(L::WIDTH);
+    let mut odds = odd.chunks_exact(L::WIDTH);
+    for ((pairs, even), odd) in (&mut pairs).zip(&mut evens).zip(&mut odds) {
+        let (first, second) = L::load(even).interleave(L::load(odd));
+        first.store_to(pairs);
+        second.store_to(&mut pairs[L::WIDTH..]);
+    }
+    let rest = pairs.into_remainder().chunks_exact_mut(2);
+    let halves = evens.remainder().iter().zip(odds.remainder());
+    for (pair, (&even, &odd)) in rest.zip(halves) {
+        (pair[0], pair[1]) = (T::from_real(even), T::from_real(odd));
+    }
+}

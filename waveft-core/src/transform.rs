@@ -34,7 +34,8 @@
 //! size, lose up to 3 · 10⁻⁶ in f32 under the longest filters.
 //!
 //! # More than a line
-//! [`Dwt`] works on one line. [`Wavedec`] is the separable transform of a whole array over one or more levels; in two
+//! [`Dwt`] works on one line, or on all lines along an axis of a strided array
+//! ([`forward_along`](Dwt::forward_along) and its three companions). [`Wavedec`] is the separable transform of a whole array over one or more levels; in two
 //! dimensions each level is one sweep over the image.
 //!
 //! # How
@@ -51,6 +52,9 @@
 //!
 //! [Signal extension modes]: https://pywavelets.readthedocs.io/en/latest/ref/signal-extension-modes.html
 
+#[cfg(feature = "alloc")]
+mod allocating;
+mod along;
 mod frame;
 mod levels;
 mod plane;
@@ -62,10 +66,20 @@ use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
 use crate::lanes::{LaneKernel, Lanes};
-use frame::{Beyond, Frame};
+use crate::lifting::{Lifting, Step};
+use frame::{Beyond, Factors, Frame};
 pub use levels::{Band, Wavedec};
 
-/// One level on one axis: bank, mode and length chosen once.
+/// How a line is transformed. The results are the same but for rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Convolution in polyphase form: `2L` multiply-adds a pair of coefficients, all at once.
+    Direct,
+    /// The bank's [lifting steps](crate::lifting): about `L + 2` multiply-adds, a pass over a chunk for each step.
+    Lifting,
+}
+
+/// One level on one axis: bank, mode, length and algorithm chosen once.
 ///
 /// # Examples
 /// ```
@@ -91,7 +105,12 @@ pub struct Dwt<'a, F> {
     mode: ExtensionMode,
     length: usize,
     isa: Isa,
+    /// If it was asked for.
+    algorithm: Option<Algorithm>,
 }
+
+/// Samples from which on lifting is faster than convolution where there is no fused multiply-add.
+const LIFTED_FROM: usize = 512;
 
 impl<'a, F: Real> Dwt<'a, F> {
     /// The transform of signals of `length` samples, `N`.
@@ -113,6 +132,7 @@ impl<'a, F: Real> Dwt<'a, F> {
             mode,
             length,
             isa: Isa::detect(),
+            algorithm: None,
         })
     }
 
@@ -121,6 +141,35 @@ impl<'a, F: Real> Dwt<'a, F> {
     pub const fn with_isa(mut self, isa: Isa) -> Self {
         self.isa = isa;
         self
+    }
+
+    /// The same transform by another algorithm than [`algorithm`](Self::algorithm) chose.
+    ///
+    /// # Errors
+    /// [`Error::NotFactored`] if lifting is asked for and the bank [has no steps](FilterBank::lifting).
+    pub fn with_algorithm(mut self, algorithm: Algorithm) -> Result<Self, Error> {
+        if algorithm == Algorithm::Lifting && self.bank.lifting().is_none() {
+            return Err(Error::NotFactored);
+        }
+        self.algorithm = Some(algorithm);
+        Ok(self)
+    }
+
+    /// The algorithm that lines are transformed by: the one asked for, or what `benches/transform` found faster.
+    ///
+    /// With fused multiply-adds in registers convolution takes about half of lifting's time, for every bank and length:
+    /// its sums never leave the registers, where lifting passes over its arrays once a step. Without them
+    /// ([`Isa::Portable`]), from 512 samples on, it is lifting that takes about two thirds of the other's.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        let lifted = self.isa == Isa::Portable
+            && self.length >= LIFTED_FROM
+            && self.bank.lifting().is_some();
+        self.algorithm.unwrap_or(if lifted {
+            Algorithm::Lifting
+        } else {
+            Algorithm::Direct
+        })
     }
 
     /// Samples of the signal, `N`.
@@ -169,12 +218,10 @@ impl<'a, F: Real> Dwt<'a, F> {
     ) -> Result<(), Error> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.length, found, scratch)?;
-        self.isa.run_lanes(Analyse {
-            frame: &self.forward_frame(),
-            signal,
-            bands: [approximation, detail],
-            scratch,
-        });
+        let bands = [approximation, detail];
+        let frame = &self.forward_frame();
+        let steps = self.lifting(Lifting::analysis_steps, Lifting::scales);
+        self.analyse(frame, steps, signal, bands, scratch);
         Ok(())
     }
 
@@ -194,12 +241,10 @@ impl<'a, F: Real> Dwt<'a, F> {
     ) -> Result<(), Error> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.reconstructed_length(), found, scratch)?;
-        self.isa.run_lanes(Synthesise {
-            frame: &self.inverse_frame(self.reconstructed_length()),
-            bands: [approximation, detail],
-            signal,
-            scratch,
-        });
+        let bands = [approximation, detail];
+        let frame = &self.inverse_frame(self.reconstructed_length());
+        let steps = self.lifting(Lifting::synthesis_steps, Lifting::inverse_scales);
+        self.synthesise(frame, steps, bands, signal, scratch);
         Ok(())
     }
 
@@ -221,12 +266,10 @@ impl<'a, F: Real> Dwt<'a, F> {
     ) -> Result<(), Error> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.length, found, scratch)?;
-        self.isa.run_lanes(Synthesise {
-            frame: &self.forward_frame(),
-            bands: [approximation, detail],
-            signal,
-            scratch,
-        });
+        let bands = [approximation, detail];
+        let frame = &self.forward_frame();
+        let steps = self.lifting(Lifting::analysis_adjoint_steps, Lifting::scales);
+        self.synthesise(frame, steps, bands, signal, scratch);
         Ok(())
     }
 
@@ -247,13 +290,68 @@ impl<'a, F: Real> Dwt<'a, F> {
     ) -> Result<(), Error> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.reconstructed_length(), found, scratch)?;
-        self.isa.run_lanes(Analyse {
-            frame: &self.inverse_frame(self.reconstructed_length()),
-            signal,
-            bands: [approximation, detail],
-            scratch,
-        });
+        let bands = [approximation, detail];
+        let frame = &self.inverse_frame(self.reconstructed_length());
+        let steps = self.lifting(Lifting::synthesis_adjoint_steps, Lifting::inverse_scales);
+        self.analyse(frame, steps, signal, bands, scratch);
         Ok(())
+    }
+
+    /// The bank's factors, if the plan is to use them.
+    fn lifting<S>(
+        &self,
+        steps: impl Fn(&Lifting<'a, F>) -> S,
+        scales: impl Fn(&Lifting<'a, F>) -> [F; 2],
+    ) -> Option<Factors<F, S>> {
+        let lifting = match self.algorithm() {
+            Algorithm::Direct => return None,
+            Algorithm::Lifting => self.bank.lifting()?,
+        };
+        Some(Factors {
+            steps: steps(&lifting),
+            scales: scales(&lifting),
+            offsets: lifting.offsets(),
+        })
+    }
+
+    fn analyse<T: Element<Real = F>>(
+        &self,
+        frame: &Frame<F>,
+        factors: Option<Factors<F, impl Iterator<Item = Step<F>> + Clone>>,
+        signal: &[T],
+        bands: [&mut [T]; 2],
+        scratch: &mut [F],
+    ) {
+        let line = Analyse {
+            frame,
+            signal,
+            bands,
+            scratch,
+        };
+        match factors {
+            None => self.isa.run_lanes(line),
+            Some(factors) => self.isa.run_lanes(Lifted { line, factors }),
+        }
+    }
+
+    fn synthesise<T: Element<Real = F>>(
+        &self,
+        frame: &Frame<F>,
+        factors: Option<Factors<F, impl Iterator<Item = Step<F>> + Clone>>,
+        bands: [&[T]; 2],
+        signal: &mut [T],
+        scratch: &mut [F],
+    ) {
+        let line = Synthesise {
+            frame,
+            bands,
+            signal,
+            scratch,
+        };
+        match factors {
+            None => self.isa.run_lanes(line),
+            Some(factors) => self.isa.run_lanes(Lifted { line, factors }),
+        }
     }
 
     /// Analysis of the signal with its extension; its transpose is the adjoint.
@@ -360,5 +458,51 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Synthesise<'_, F, T> {
         let [low, high] = self.bands;
         self.frame
             .synthesise::<L, _, _>(low, high, self.signal, self.scratch);
+    }
+}
+
+/// One line in lifting steps.
+struct Lifted<K, F, S> {
+    line: K,
+    factors: Factors<F, S>,
+}
+
+impl<F, T, S> LaneKernel<F> for Lifted<Analyse<'_, F, T>, F, S>
+where
+    F: Real,
+    T: Element<Real = F>,
+    S: Iterator<Item = Step<F>> + Clone,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let Analyse {
+            frame,
+            signal,
+            bands: [low, high],
+            scratch,
+        } = self.line;
+        frame.analyse_lifted::<L, _, _>(self.factors, signal, low, high, scratch);
+    }
+}
+
+impl<F, T, S> LaneKernel<F> for Lifted<Synthesise<'_, F, T>, F, S>
+where
+    F: Real,
+    T: Element<Real = F>,
+    S: Iterator<Item = Step<F>> + Clone,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let Synthesise {
+            frame,
+            bands,
+            signal,
+            scratch,
+        } = self.line;
+        frame.synthesise_lifted::<L, _, _>(self.factors, bands, signal, scratch);
     }
 }

@@ -315,7 +315,7 @@ fn names_are_unique_and_found() {
     let names: HashSet<_> = ALL.iter().map(Wavelet::name).collect();
     assert_eq!(names.len(), 106);
     for wavelet in &ALL {
-        assert_eq!(Wavelet::from_name(wavelet.name()), Some(wavelet));
+        assert_eq!(Wavelet::from_name(wavelet.name()), Ok(wavelet));
     }
     for (family, count) in [
         ("db", 38),
@@ -349,7 +349,11 @@ fn unknown_names_are_not_found() {
         "morl",
         "peft-coif4",
     ] {
-        assert_eq!(Wavelet::from_name(name), None, "{name:?}");
+        assert_eq!(
+            Wavelet::from_name(name),
+            Err(Error::UnknownWavelet),
+            "{name:?}"
+        );
     }
 }
 
@@ -372,7 +376,7 @@ fn banks_of_unequal_odd_or_too_long_filters_are_refused() {
     let taps = [0.0; MAX_TAPS + 2];
     let bank = |length: usize| {
         let filter = &taps[..length];
-        FilterBank::new(filter, filter, filter, filter)
+        FilterBank::without_reconstruction(filter, filter, filter, filter)
     };
     assert_eq!(bank(2).unwrap().taps(), 2);
     assert_eq!(bank(MAX_TAPS).unwrap().taps(), MAX_TAPS);
@@ -386,5 +390,62 @@ fn banks_of_unequal_odd_or_too_long_filters_are_refused() {
             FilterBank::new(a, b, c, d),
             Err(Error::UnequalFilters { found })
         );
+    }
+}
+
+#[test]
+fn banks_that_do_not_reconstruct_are_refused() {
+    for wavelet in &ALL {
+        let bank = wavelet.double();
+        let again = |bank: &FilterBank<'static, f64>| {
+            FilterBank::new(bank.dec_lo(), bank.dec_hi(), bank.rec_lo(), bank.rec_hi())
+        };
+        let error = bank.reconstruction_error();
+        let name = wavelet.name();
+        if name == "dmey" {
+            let refused = Error::NotReconstructing {
+                most: 1e-8,
+                found: error,
+            };
+            assert_eq!(again(&bank), Err(refused));
+        } else {
+            assert!(error < 1e-14, "{name}: {error:e}");
+            assert!(again(&bank).is_ok());
+            let single = wavelet.single();
+            assert!(single.reconstruction_error() < 5e-7, "{name}");
+        }
+    }
+    // Analysis and synthesis exchanged, a sign wrong, a tap off, a tap that is none.
+    let bank = wavelets::DB3.double();
+    let [dec_lo, dec_hi, rec_lo, rec_hi] =
+        [bank.dec_lo(), bank.dec_hi(), bank.rec_lo(), bank.rec_hi()];
+    assert!(FilterBank::new(rec_lo, dec_hi, dec_lo, rec_hi).is_err());
+    let negative: Vec<f64> = rec_hi.iter().map(|tap| -tap).collect();
+    assert!(FilterBank::new(dec_lo, dec_hi, rec_lo, &negative).is_err());
+    let mut off = rec_lo.to_vec();
+    off[5] += 1e-6;
+    let error = FilterBank::new(dec_lo, dec_hi, &off, rec_hi).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("expected filters that reconstruct to 1e-8")
+    );
+    for tap in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        off[5] = tap;
+        let error = FilterBank::new(dec_lo, dec_hi, &off, rec_hi).unwrap_err();
+        let filter = "rec_lo";
+        assert_eq!(error, Error::NonFinite { filter, at: 5 });
+    }
+}
+
+#[test]
+fn an_unknown_name_is_told_what_there_is() {
+    let message = Error::UnknownWavelet.to_string();
+    for wavelet in &ALL {
+        let name = wavelet.name();
+        let number = name.trim_start_matches(char::is_alphabetic);
+        let family = name.trim_end_matches(|c: char| c.is_numeric() || c == '.');
+        assert!(message.contains(family), "{name}");
+        assert!(!number.contains('.') || message.contains(number), "{name}");
     }
 }

@@ -398,3 +398,57 @@ fn slices_of_any_length_are_taken() {
         }
     }
 }
+
+#[test]
+fn a_line_in_lifting_steps_is_the_line_by_convolution() {
+    use waveft_core::extension_mode::ExtensionMode;
+    use waveft_core::isa::Isa;
+    use waveft_core::transform::{Algorithm, Dwt};
+
+    let noise = |length: usize, seed: usize| -> Vec<f64> {
+        (0..length)
+            .map(|i| ((i * 37 + seed * 91) % 101) as f64 / 50.0 - 1.0)
+            .collect()
+    };
+    let close = |found: &[f64], expected: &[f64], case: &str| {
+        let largest = expected.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+        for (x, y) in found.iter().zip(expected) {
+            assert!((x - y).abs() <= 2e-13 * largest, "{case}: {x} for {y}");
+        }
+    };
+    for (index, wavelet) in ALL.iter().enumerate() {
+        let bank = wavelet.double();
+        for mode in ExtensionMode::ALL {
+            for length in [2, 3, 16, 33, 257, 2200 + index] {
+                let direct = Dwt::new(bank, mode, length).unwrap();
+                let direct = direct.with_algorithm(Algorithm::Direct).unwrap();
+                assert_eq!(direct.algorithm(), Algorithm::Direct);
+                let Ok(lifted) = direct.with_algorithm(Algorithm::Lifting) else {
+                    assert_eq!(wavelet.name(), "dmey");
+                    continue;
+                };
+                let isa = Isa::ALL[(index + length) % Isa::ALL.len()];
+                let lifted = lifted.with_isa(isa);
+                let case = format!("{}, {mode:?}, {length}, {isa:?}", wavelet.name());
+                let (band, whole) = (direct.band_length(), direct.reconstructed_length());
+                let mut scratch = vec![f64::NAN; direct.scratch_len()];
+                let (x, y) = (noise(length, 1), noise(whole, 2));
+                let bands = [noise(band, 3), noise(band, 4)];
+                let run = |dwt: &Dwt<'_, f64>, scratch: &mut [f64]| {
+                    let mut out = [0, 1, 2, 3].map(|_| vec![7.0; band]);
+                    let [a, d, b, e] = &mut out;
+                    dwt.forward(&x, a, d, scratch).unwrap();
+                    dwt.inverse_adjoint(&y, b, e, scratch).unwrap();
+                    let (mut s, mut t) = (vec![7.0; whole], vec![7.0; length]);
+                    dwt.inverse(&bands[0], &bands[1], &mut s, scratch).unwrap();
+                    dwt.forward_adjoint(&bands[0], &bands[1], &mut t, scratch)
+                        .unwrap();
+                    [&out.concat()[..], &s, &t].concat()
+                };
+                let expected = run(&direct, &mut scratch);
+                scratch.fill(f64::NAN);
+                close(&run(&lifted, &mut scratch), &expected, &case);
+            }
+        }
+    }
+}

@@ -389,7 +389,7 @@ impl Keys<'_> {
                         bior1.1 to bior6.8, rbio1.1 to rbio6.8 or dmey)";
         let named = |value: &Value| match value.as_str()? {
             "coif4" => Some(&wavelets::PEFT_COIF4),
-            name => Wavelet::from_name(name),
+            name => Wavelet::from_name(name).ok(),
         };
         Ok(self.value(key, expected, named)?.unwrap_or(default))
     }

@@ -9,7 +9,8 @@ use crate::element::{Element, Real};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::Lanes;
-use crate::polyphase::{Apart, Joined, Terms, combine, deinterleave};
+use crate::lifting::Step;
+use crate::polyphase::{Apart, Joined, Terms, combine, deinterleave, interleave};
 use core::ops::Range;
 
 /// Pairs of coefficients that are made at once: their samples stay in the first cache.
@@ -148,6 +149,127 @@ impl<F: Real> Frame<F> {
             };
             self.split::<L, _>(samples, first, even, odd);
             self.filter::<L, _>((even, odd), low, high);
+        }
+    }
+
+    /// [`analyse`](Self::analyse) in lifting steps, with scales for the two bands at their end.
+    #[inline(always)]
+    pub(super) fn analyse_lifted<L, T, U>(
+        &self,
+        factors: Factors<F, impl Iterator<Item = Step<F>> + Clone>,
+        samples: &[T],
+        low: &mut [U],
+        high: &mut [U],
+        scratch: &mut [F],
+    ) where
+        L: Lanes<F>,
+        T: Element<Real = F>,
+        U: Element<Real = F>,
+    {
+        let chunk = self.chunk();
+        let (even, odd) = scratch.split_at_mut(scratch.len().min(chunk + self.half()));
+        let bands = low.chunks_mut(chunk).zip(high.chunks_mut(chunk));
+        for (index, (low, high)) in bands.enumerate() {
+            let first = 2 * (index * chunk) as isize + self.shift();
+            let count = low.len() + self.half() - 1;
+            let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) else {
+                return;
+            };
+            self.split::<L, _>(samples, first, even, odd);
+            for step in factors.steps.clone() {
+                step.apply_in::<L>(even, odd);
+            }
+            let [a, b] = factors.offsets;
+            scale::<L, _, _, _>(even.get(a..).unwrap_or_default(), factors.scales[0], low);
+            scale::<L, _, _, _>(odd.get(b..).unwrap_or_default(), factors.scales[1], high);
+        }
+    }
+
+    /// [`synthesise`](Self::synthesise) in lifting steps, with scales for the two bands at their beginning.
+    #[inline(always)]
+    pub(super) fn synthesise_lifted<L, T, U>(
+        &self,
+        factors: Factors<F, impl Iterator<Item = Step<F>> + Clone>,
+        bands: [&[T]; 2],
+        samples: &mut [U],
+        scratch: &mut [F],
+    ) where
+        L: Lanes<F>,
+        T: Element<Real = F>,
+        U: Element<Real = F>,
+    {
+        let chunk = self.chunk();
+        let covering = self.pairs_covering(0..samples.len() as isize);
+        for start in covering.clone().step_by(chunk) {
+            let count = chunk.min((covering.end - start) as usize);
+            let [even, odd] = self.lift_pairs::<L, _>(&factors, bands, start, count, scratch);
+            join::<L, _, _>(even, odd, 2 * start + self.shift(), samples);
+        }
+        for outside in self.outside() {
+            let covering = self.pairs_covering(outside.clone());
+            for start in covering.clone().step_by(chunk) {
+                let count = chunk.min((covering.end - start) as usize);
+                let [even, odd] = self.lift_pairs::<L, _>(&factors, bands, start, count, scratch);
+                let values = even.iter().zip(odd).flat_map(|(&even, &odd)| [even, odd]);
+                for (index, value) in (2 * start + self.shift()..).zip(values) {
+                    if outside.contains(&index) {
+                        self.fold(samples, index, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The even and the odd samples of `count` pairs from `start`.
+    #[inline(always)]
+    fn lift_pairs<'s, L, T>(
+        &self,
+        factors: &Factors<F, impl Iterator<Item = Step<F>> + Clone>,
+        bands: [&[T]; 2],
+        start: isize,
+        count: usize,
+        scratch: &'s mut [F],
+    ) -> [&'s [F]; 2]
+    where
+        L: Lanes<F>,
+        T: Element<Real = F>,
+    {
+        let copied = count + self.half() - 1;
+        let (first, rest) = scratch.split_at_mut(scratch.len().min(copied));
+        let second = rest.get_mut(..copied).unwrap_or_default();
+        let before = start + 1 - self.half() as isize;
+        self.copy::<L, _>(bands[0], before, factors.scales[0], first);
+        self.copy::<L, _>(bands[1], before, factors.scales[1], second);
+        for step in factors.steps.clone() {
+            step.apply_in::<L>(first, second);
+        }
+        let [a, b] = factors.offsets;
+        [
+            first.get(b..b + count).unwrap_or_default(),
+            second.get(a..a + count).unwrap_or_default(),
+        ]
+    }
+
+    /// Coefficients from index `first`, which may be outside the band, times a scale.
+    #[inline(always)]
+    fn copy<L, T>(&self, band: &[T], first: isize, by: F, to: &mut [F])
+    where
+        L: Lanes<F>,
+        T: Element<Real = F>,
+    {
+        let before = (-first).clamp(0, to.len() as isize) as usize;
+        let inside = (self.coefficients as isize - first).clamp(before as isize, to.len() as isize);
+        let from = (first + before as isize).max(0) as usize;
+        let own = band.get(from..from + inside as usize - before);
+        let (outside, rest) = to.split_at_mut(before);
+        let (to, behind) = rest.split_at_mut(inside as usize - before);
+        scale::<L, _, _, _>(own.unwrap_or_default(), by, to);
+        let edges = [(first, outside), (first + inside, behind)];
+        for (first, edge) in edges {
+            for (index, to) in (first..).zip(edge) {
+                let at = self.coefficient(index).and_then(|at| band.get(at));
+                *to = at.map_or(F::zero(), |coefficient| by * coefficient.to_real());
+            }
         }
     }
 
@@ -412,6 +534,62 @@ const fn chunk(coefficients: usize, taps: usize) -> usize {
 pub(super) const fn scratch_len(coefficients: usize, taps: usize) -> usize {
     let chunk = chunk(coefficients, taps);
     2 * chunk + 2 * (chunk + taps / 2)
+}
+
+/// An operator in factors.
+pub(super) struct Factors<F, S> {
+    pub(super) steps: S,
+    pub(super) scales: [F; 2],
+    pub(super) offsets: [usize; 2],
+}
+
+/// Each number times a factor.
+#[inline(always)]
+fn scale<L, F, T, U>(from: &[T], by: F, to: &mut [U])
+where
+    L: Lanes<F>,
+    F: Real,
+    T: Element<Real = F>,
+    U: Element<Real = F>,
+{
+    let factor = L::splat(by);
+    let from = from.get(..to.len()).unwrap_or_default();
+    let mut chunks = to.chunks_exact_mut(L::WIDTH);
+    let from = from.chunks_exact(L::WIDTH);
+    let rest = from.remainder();
+    let zero = L::splat(F::zero());
+    for (to, from) in (&mut chunks).zip(from) {
+        L::load_from(from).multiply_add(factor, zero).store_to(to);
+    }
+    for (to, from) in chunks.into_remainder().iter_mut().zip(rest) {
+        *to = U::from_real(from.to_real() * by);
+    }
+}
+
+/// Writes pairs of samples, the first at index `first`, as far as they are inside the line.
+#[inline(always)]
+fn join<L, F, U>(even: &[F], odd: &[F], first: isize, samples: &mut [U])
+where
+    L: Lanes<F>,
+    F: Real,
+    U: Element<Real = F>,
+{
+    let inside = pairs_inside(first, even.len(), samples.len());
+    let start = (first + 2 * inside.start as isize).max(0) as usize;
+    if let Some(samples) = samples.get_mut(start..start + 2 * inside.len()) {
+        interleave::<L, _, _>(&even[inside.clone()], &odd[inside.clone()], samples);
+    }
+    // Of the pairs at the ends one sample may be inside.
+    for outside in [0..inside.start, inside.end..even.len()] {
+        for pair in outside {
+            for (index, value) in (first + 2 * pair as isize..).zip([even[pair], odd[pair]]) {
+                let at = usize::try_from(index).ok();
+                if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
+                    *sample = U::from_real(value);
+                }
+            }
+        }
+    }
 }
 
 /// What there is beyond the ends of lines.

@@ -435,6 +435,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
                 mode,
                 length: shape[axis],
                 isa: self.isa,
+                algorithm: None,
             }
         })
     }
@@ -456,6 +457,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
                     mode,
                     length: *length,
                     isa: self.isa,
+                    algorithm: None,
                 };
                 *length = dwt.band_length();
             }
@@ -649,14 +651,8 @@ fn analyse_axes<F: Real, const D: usize>(
                     isa.run_lanes(AnalyseRows {
                         frame,
                         width: inner,
-                        signal: Rows {
-                            data: signal,
-                            stride: inner,
-                        },
-                        bands: [low, high].map(|data| Rows {
-                            data,
-                            stride: inner,
-                        }),
+                        signal: Rows::new(signal, inner),
+                        bands: [low, high].map(|band| Rows::new(band, inner)),
                     });
                 }
             }
@@ -747,12 +743,8 @@ fn synthesise_axes<F: Real, const D: usize>(
                     isa.run_lanes(SynthesiseRows {
                         frame,
                         width: inner,
-                        bands: [low, high],
-                        band_stride: inner,
-                        signal: Rows {
-                            data: signal,
-                            stride: inner,
-                        },
+                        bands: [low, high].map(|band| Rows::new(band, inner)),
+                        signal: Rows::new(signal, inner),
                         scratch: &mut *scratch,
                     });
                 }

@@ -6,6 +6,7 @@
 //! same way back.
 
 use super::frame::{Frame, half_length, scratch_len};
+use super::rows::Rows;
 use crate::element::Real;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::{LaneKernel, Lanes};
@@ -166,54 +167,47 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
     let width = plane.columns.coefficients;
     let mut parts = pair.chunks_exact_mut(width);
     let [even_low, odd_low, even_high, odd_high] = from_fn(|_| parts.next().unwrap_or_default());
-    let low = [low_low, high_low];
-    synthesise_rows::<L, _>(&plane.rows, u, low, width, [&mut *even_low, &mut *odd_low]);
-    let high = [low_high, high_high];
-    synthesise_rows::<L, _>(
-        &plane.rows,
-        u,
-        high,
-        width,
-        [&mut *even_high, &mut *odd_high],
-    );
+    let low = [low_low, high_low].map(|band| Rows::new(band, width));
+    synthesise_rows::<L, _>(&plane.rows, u, &low, [&mut *even_low, &mut *odd_low]);
+    let high = [low_high, high_high].map(|band| Rows::new(band, width));
+    synthesise_rows::<L, _>(&plane.rows, u, &high, [&mut *even_high, &mut *odd_high]);
     [[even_low, even_high], [odd_low, odd_high]]
 }
 
-/// Rows `2u + s` and `2u + s + 1` from the rows of two bands, which are `stride` apart.
+/// Rows `2u + s` and `2u + s + 1` from the rows of two bands.
 #[inline(always)]
-pub(super) fn synthesise_rows<L: Lanes<F>, F: Real>(
+pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
     frame: &Frame<F>,
     u: isize,
-    [low, high]: [&[F]; 2],
-    stride: usize,
+    bands: &[Rows<&'b [F]>; 2],
     [even, odd]: [&mut [F]; 2],
 ) {
     let taps = frame.transposed();
-    let next = (u + 1).max(0) as usize * stride;
+    let rows = |row: usize| {
+        let row = |band: &Rows<&'b [F]>| band.data.get(row * band.stride..).unwrap_or_default();
+        bands.each_ref().map(row)
+    };
     let mut sink = Ahead {
         sink: Apart(even, odd),
-        rows: [low, high].map(|band| band.get(next..).unwrap_or_default()),
+        rows: rows((u + 1).max(0) as usize),
     };
     let half = frame.half() as isize;
     if u + 1 >= half && u < frame.coefficients as isize {
-        let inputs = |back: usize| {
-            let start = (u as usize - back) * stride;
-            [low, high].map(|band| band.get(start..).unwrap_or_default())
-        };
+        let inputs = |back: usize| rows(u as usize - back);
         combine::<L, _, _>(&Terms { taps, inputs }, &mut sink);
         return;
     }
     // Coefficients that are not there are nothing.
-    let mut own: [&[F]; MAX_TAPS] = [&[]; MAX_TAPS];
+    let mut own: [&'b [F]; MAX_TAPS] = [&[]; MAX_TAPS];
     let mut own_taps = [[F::zero(); 2]; MAX_TAPS];
     let mut count = 0;
     for (back, taps) in (0..).zip(taps.chunks_exact(2)) {
         let Some(row) = frame.coefficient(u - back) else {
             continue;
         };
-        for (band, &taps) in [low, high].into_iter().zip(taps) {
+        for (band, &taps) in rows(row).into_iter().zip(taps) {
             if let (Some(input), Some(tap)) = (own.get_mut(count), own_taps.get_mut(count)) {
-                *input = band.get(row * stride..).unwrap_or_default();
+                *input = band;
                 *tap = taps;
                 count += 1;
             }

@@ -12,6 +12,12 @@ pub(super) struct Rows<S> {
     pub(super) stride: usize,
 }
 
+impl<S> Rows<S> {
+    pub(super) const fn new(data: S, stride: usize) -> Self {
+        Self { data, stride }
+    }
+}
+
 /// From rows of samples to rows of coefficients.
 pub(super) struct AnalyseRows<'a, F> {
     pub(super) frame: &'a Frame<F>,
@@ -44,9 +50,7 @@ impl<F: Real> LaneKernel<F> for AnalyseRows<'_, F> {
 pub(super) struct SynthesiseRows<'a, F> {
     pub(super) frame: &'a Frame<F>,
     pub(super) width: usize,
-    /// Both bands' rows are as far apart.
-    pub(super) bands: [&'a [F]; 2],
-    pub(super) band_stride: usize,
+    pub(super) bands: [Rows<&'a [F]>; 2],
     pub(super) signal: Rows<&'a mut [F]>,
     /// Two rows.
     pub(super) scratch: &'a mut [F],
@@ -63,13 +67,7 @@ impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
         let length = frame.samples as isize;
         let Rows { data, stride } = self.signal;
         for u in frame.pairs_covering(0..length) {
-            synthesise_rows::<L, _>(
-                frame,
-                u,
-                self.bands,
-                self.band_stride,
-                [&mut *even, &mut *odd],
-            );
+            synthesise_rows::<L, _>(frame, u, &self.bands, [&mut *even, &mut *odd]);
             for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
                 let to = row_mut(data, index, stride, width);
                 if let Some(to) = to.filter(|_| index < length) {
@@ -79,13 +77,7 @@ impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
         }
         for outside in frame.outside() {
             for u in frame.pairs_covering(outside.clone()) {
-                synthesise_rows::<L, _>(
-                    frame,
-                    u,
-                    self.bands,
-                    self.band_stride,
-                    [&mut *even, &mut *odd],
-                );
+                synthesise_rows::<L, _>(frame, u, &self.bands, [&mut *even, &mut *odd]);
                 for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
                     if outside.contains(&index) {
                         fold_row(frame, index, row, data, stride);

@@ -1,0 +1,308 @@
+//! Many lines at once: a transform along one axis of strided arrays.
+
+use super::frame::Frame;
+use super::rows::{AnalyseRows, Rows, SynthesiseRows};
+use super::{Dwt, check_scratch};
+use crate::array::{Array, ArrayMut};
+use crate::element::{Element, Real};
+use crate::error::Error;
+
+/// Lines that are synthesised side by side: two rows of them are scratch.
+const SIDE_BY_SIDE: usize = 512;
+
+impl<F: Real> Dwt<'_, F> {
+    /// Elements of scratch that the transforms along an axis need: that of a line, and room for one and for its bands.
+    #[must_use]
+    pub fn along_scratch_len(&self) -> usize {
+        let line = self.reconstructed_length() + 2 * self.band_length();
+        (line + self.scratch_len()).max(2 * SIDE_BY_SIDE)
+    }
+
+    /// [`forward`](Self::forward) of every line along an axis.
+    ///
+    /// `signal` has `N` entries along the axis and the bands have [`band_length`](Self::band_length); their other lengths
+    /// are the same. Strides may be any. Where lines lie side by side in all three arrays many are transformed at once;
+    /// else each is copied.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchAxis`] unless `axis < D`, [`Error::AxisLength`] for another shape, [`Error::Length`] unless
+    /// `scratch` has at least [`along_scratch_len`](Self::along_scratch_len).
+    ///
+    /// # Examples
+    /// ```
+    /// use waveft_core::array::{Array, ArrayMut};
+    /// use waveft_core::{extension_mode::ExtensionMode, filter_bank::wavelets::HAAR, transform::Dwt};
+    ///
+    /// let rows = Array::new(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3])?;
+    /// let dwt = Dwt::new(HAAR.single(), ExtensionMode::Symmetric, 2)?;
+    /// let mut scratch = vec![0.0; dwt.along_scratch_len()];
+    /// let (mut sums, mut differences) = ([0.0; 3], [0.0; 3]);
+    /// let mut approximation = ArrayMut::new(&mut sums, [1, 3])?;
+    /// let mut detail = ArrayMut::new(&mut differences, [1, 3])?;
+    /// dwt.forward_along(0, &rows, &mut approximation, &mut detail, &mut scratch)?;
+    /// assert!((sums[2] - 9.0 / 2f32.sqrt()).abs() < 1e-6);
+    /// # Ok::<(), waveft_core::Error>(())
+    /// ```
+    pub fn forward_along<T: Element<Real = F>, const D: usize>(
+        &self,
+        axis: usize,
+        signal: &Array<'_, T, D>,
+        approximation: &mut ArrayMut<'_, T, D>,
+        detail: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let lines = Lines {
+            axis,
+            shapes: [signal.shape(), approximation.shape(), detail.shape()],
+            strides: [signal.strides(), approximation.strides(), detail.strides()],
+        };
+        let bands = [approximation.data(), detail.data()];
+        self.analyse_along(&lines, &self.forward_frame(), signal.data(), bands, scratch)
+    }
+
+    /// [`inverse`](Self::inverse) of every line along an axis, as [`forward_along`](Self::forward_along); `signal` has
+    /// [`reconstructed_length`](Self::reconstructed_length) entries along the axis.
+    ///
+    /// # Errors
+    /// Those of [`forward_along`](Self::forward_along).
+    pub fn inverse_along<T: Element<Real = F>, const D: usize>(
+        &self,
+        axis: usize,
+        approximation: &Array<'_, T, D>,
+        detail: &Array<'_, T, D>,
+        signal: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let frame = self.inverse_frame(self.reconstructed_length());
+        self.synthesise_along(axis, &frame, [approximation, detail], signal, scratch)
+    }
+
+    /// [`forward_adjoint`](Self::forward_adjoint) of every line along an axis, as
+    /// [`forward_along`](Self::forward_along).
+    ///
+    /// # Errors
+    /// Those of [`forward_along`](Self::forward_along).
+    pub fn forward_adjoint_along<T: Element<Real = F>, const D: usize>(
+        &self,
+        axis: usize,
+        approximation: &Array<'_, T, D>,
+        detail: &Array<'_, T, D>,
+        signal: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let frame = self.forward_frame();
+        self.synthesise_along(axis, &frame, [approximation, detail], signal, scratch)
+    }
+
+    /// [`inverse_adjoint`](Self::inverse_adjoint) of every line along an axis, as
+    /// [`forward_along`](Self::forward_along); `signal` has [`reconstructed_length`](Self::reconstructed_length) entries
+    /// along the axis.
+    ///
+    /// # Errors
+    /// Those of [`forward_along`](Self::forward_along).
+    pub fn inverse_adjoint_along<T: Element<Real = F>, const D: usize>(
+        &self,
+        axis: usize,
+        signal: &Array<'_, T, D>,
+        approximation: &mut ArrayMut<'_, T, D>,
+        detail: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let lines = Lines {
+            axis,
+            shapes: [signal.shape(), approximation.shape(), detail.shape()],
+            strides: [signal.strides(), approximation.strides(), detail.strides()],
+        };
+        let frame = self.inverse_frame(self.reconstructed_length());
+        let bands = [approximation.data(), detail.data()];
+        self.analyse_along(&lines, &frame, signal.data(), bands, scratch)
+    }
+
+    fn analyse_along<T: Element<Real = F>, const D: usize>(
+        &self,
+        lines: &Lines<D>,
+        frame: &Frame<F>,
+        signal: &[T],
+        [low, high]: [&mut [T]; 2],
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        lines.check(frame.samples, frame.coefficients)?;
+        check_scratch(self.along_scratch_len(), scratch.len())?;
+        let [from, to, other] = lines.strides.map(|strides| strides[lines.axis]);
+        if let (Some(side), Some(signal), Some(low), Some(high)) = (
+            lines.side_by_side(),
+            T::as_reals(signal),
+            T::as_reals_mut(low),
+            T::as_reals_mut(high),
+        ) {
+            for [start, low_start, high_start] in lines.starts(side) {
+                self.isa.run_lanes(AnalyseRows {
+                    frame,
+                    width: lines.shapes[0][side],
+                    signal: Rows::new(&signal[start..], from),
+                    bands: [
+                        Rows::new(&mut low[low_start..], to),
+                        Rows::new(&mut high[high_start..], other),
+                    ],
+                });
+            }
+            return Ok(());
+        }
+        let (line, scratch) = scratch.split_at_mut(frame.samples);
+        let (band, scratch) = scratch.split_at_mut(frame.coefficients);
+        let (other_band, scratch) = scratch.split_at_mut(frame.coefficients);
+        for [start, low_start, high_start] in lines.starts(D) {
+            gather(&signal[start..], from, line);
+            self.analyse(
+                frame,
+                None::<NoSteps<F>>,
+                line,
+                [&mut *band, &mut *other_band],
+                scratch,
+            );
+            scatter(band, &mut low[low_start..], to);
+            scatter(other_band, &mut high[high_start..], other);
+        }
+        Ok(())
+    }
+
+    fn synthesise_along<T: Element<Real = F>, const D: usize>(
+        &self,
+        axis: usize,
+        frame: &Frame<F>,
+        [low, high]: [&Array<'_, T, D>; 2],
+        signal: &mut ArrayMut<'_, T, D>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let lines = Lines {
+            axis,
+            shapes: [signal.shape(), low.shape(), high.shape()],
+            strides: [signal.strides(), low.strides(), high.strides()],
+        };
+        lines.check(frame.samples, frame.coefficients)?;
+        check_scratch(self.along_scratch_len(), scratch.len())?;
+        let [to, from, other] = lines.strides.map(|strides| strides[axis]);
+        let (low, high, signal) = (low.data(), high.data(), signal.data());
+        if let (Some(side), Some(low), Some(high)) =
+            (lines.side_by_side(), T::as_reals(low), T::as_reals(high))
+            && let Some(signal) = T::as_reals_mut(signal)
+        {
+            for [start, low_start, high_start] in lines.starts(side) {
+                for first in (0..lines.shapes[0][side]).step_by(SIDE_BY_SIDE) {
+                    self.isa.run_lanes(SynthesiseRows {
+                        frame,
+                        width: SIDE_BY_SIDE.min(lines.shapes[0][side] - first),
+                        bands: [
+                            Rows::new(&low[low_start + first..], from),
+                            Rows::new(&high[high_start + first..], other),
+                        ],
+                        signal: Rows::new(&mut signal[start + first..], to),
+                        scratch: &mut *scratch,
+                    });
+                }
+            }
+            return Ok(());
+        }
+        let (line, scratch) = scratch.split_at_mut(frame.samples);
+        let (band, scratch) = scratch.split_at_mut(frame.coefficients);
+        let (other_band, scratch) = scratch.split_at_mut(frame.coefficients);
+        for [start, low_start, high_start] in lines.starts(D) {
+            gather(&low[low_start..], from, band);
+            gather(&high[high_start..], other, other_band);
+            self.synthesise(
+                frame,
+                None::<NoSteps<F>>,
+                [&*band, &*other_band],
+                line,
+                scratch,
+            );
+            scatter(line, &mut signal[start..], to);
+        }
+        Ok(())
+    }
+}
+
+/// Lines are convolved.
+type NoSteps<F> = super::Factors<F, core::iter::Empty<super::Step<F>>>;
+
+/// The lines along an axis of a signal and its two bands.
+struct Lines<const D: usize> {
+    axis: usize,
+    shapes: [[usize; D]; 3],
+    strides: [[usize; D]; 3],
+}
+
+impl<const D: usize> Lines<D> {
+    fn check(&self, samples: usize, coefficients: usize) -> Result<(), Error> {
+        if self.axis >= D {
+            return Err(Error::NoSuchAxis {
+                axes: D,
+                found: self.axis,
+            });
+        }
+        let names = ["signal", "approximation", "detail"];
+        let lengths = [samples, coefficients, coefficients];
+        for ((what, length), shape) in names.into_iter().zip(lengths).zip(self.shapes) {
+            for (axis, found) in shape.into_iter().enumerate() {
+                let expected = match axis {
+                    axis if axis == self.axis => length,
+                    axis => self.shapes[0][axis],
+                };
+                if expected != found {
+                    return Err(Error::AxisLength {
+                        what,
+                        axis,
+                        expected,
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An axis along which lines are neighbours in every array.
+    fn side_by_side(&self) -> Option<usize> {
+        let neighbours = |axis: &usize| self.strides.iter().all(|strides| strides[*axis] == 1);
+        (0..D).find(|axis| *axis != self.axis && self.shapes[0][*axis] > 1 && neighbours(axis))
+    }
+
+    /// Where lines begin in each array: the first of those side by side along axis `side`, if there is
+    /// such an axis.
+    fn starts(&self, side: usize) -> impl Iterator<Item = [usize; 3]> {
+        let mut shape = self.shapes[0];
+        for axis in [self.axis, side] {
+            if let Some(length) = shape.get_mut(axis) {
+                *length = 1;
+            }
+        }
+        (0..shape.into_iter().product()).map(move |mut line: usize| {
+            let mut starts = [0; 3];
+            for (axis, length) in shape.into_iter().enumerate().rev() {
+                for (start, strides) in starts.iter_mut().zip(self.strides) {
+                    *start += line % length * strides[axis];
+                }
+                line /= length;
+            }
+            starts
+        })
+    }
+}
+
+/// A line into neighbouring elements.
+fn gather<T: Element>(from: &[T], stride: usize, to: &mut [T::Real]) {
+    for (index, to) in to.iter_mut().enumerate() {
+        if let Some(from) = from.get(index * stride) {
+            *to = from.to_real();
+        }
+    }
+}
+
+/// Neighbouring elements into a line.
+fn scatter<T: Element>(from: &[T::Real], to: &mut [T], stride: usize) {
+    for (index, &from) in from.iter().enumerate() {
+        if let Some(to) = to.get_mut(index * stride) {
+            *to = T::from_real(from);
+        }
+    }
+}
