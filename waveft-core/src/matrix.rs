@@ -1,5 +1,6 @@
 //! A weight in somebody's memory: rows, columns and strides over a slice.
 
+use crate::array::ArrayMut;
 use crate::error::Error;
 use crate::isa;
 use core::ops::Range;
@@ -97,6 +98,12 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
             row_stride: self.row_stride,
             column_stride: self.column_stride,
         }
+    }
+
+    /// The same matrix as an array of two axes, borrowed for less long.
+    pub(crate) fn as_array(&mut self) -> Result<ArrayMut<'_, T, 2>, Error> {
+        let strides = [self.row_stride, self.column_stride];
+        ArrayMut::with_strides(self.data, [self.rows, self.columns], strides)
     }
 
     /// `(rows, columns)`.

@@ -2,11 +2,13 @@
 
 use crate::element::{Element, Real};
 use crate::error::Error;
-use crate::filter_bank::FilterBank;
+use crate::extension_mode::ExtensionMode;
+use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
 use crate::matrix::MatrixMut;
 use crate::spectrum::SparseSpectrum;
 use crate::sweep::{Block, Sweep, Visitor};
+use crate::transform::Wavedec;
 use core::ops::Range;
 
 /// The update of one layer, never formed: `S` sparse, `R` and `C` one-dimensional synthesis.
@@ -194,6 +196,82 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     ) -> Result<(), Error> {
         self.check_undo(undo.len())?;
         self.sweep(weight, Undo(undo))
+    }
+
+    /// Whether [`write_dense`](Self::write_dense) is faster than [`write`](Self::write): when atoms cover as many entries
+    /// as the weight has, `n · L² ≥ rows · columns`, as measured by `benches/delta`.
+    #[must_use]
+    pub fn is_dense(&self) -> bool {
+        let (rows, columns) = self.shape();
+        let taps = self.spectrum.geometry().taps();
+        let covered = self.spectrum.atoms().len().saturating_mul(taps * taps);
+        taps > 1 && covered >= rows.saturating_mul(columns)
+    }
+
+    /// Elements of scratch that [`write_dense`](Self::write_dense) needs: the whole spectrum's, and a few rows'.
+    ///
+    /// # Errors
+    /// Those of [`write_dense`](Self::write_dense) but for its matrix.
+    pub fn dense_scratch_len(&self) -> Result<usize, Error> {
+        let plan = self.dense_plan()?;
+        Ok(plan.coefficients_len() + plan.part_scratch_len())
+    }
+
+    /// [`write`](Self::write) by the transform of the whole spectrum, which does not depend on how many atoms there are.
+    ///
+    /// Sums are taken in another order, and with the scaling in the coefficients, so that entries differ in the last bits.
+    /// Cost: that of an inverse [`Wavedec`] of one level.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless `out` has [`shape`](Self::shape), [`Error::Stride`] unless its rows are contiguous,
+    /// [`Error::TapCount`] without a wavelet, [`Error::Length`] unless `scratch` has
+    /// [`dense_scratch_len`](Self::dense_scratch_len) elements or more.
+    pub fn write_dense(&self, out: &mut MatrixMut<'_, F>, scratch: &mut [F]) -> Result<(), Error> {
+        self.check_shape(out)?;
+        let plan = self.dense_plan()?;
+        let expected = plan.coefficients_len() + plan.part_scratch_len();
+        let found = scratch.len();
+        let Some((bands, scratch)) = scratch.split_at_mut_checked(plan.coefficients_len()) else {
+            let what = "scratch";
+            return Err(Error::Length {
+                what,
+                expected,
+                found,
+            });
+        };
+        bands.fill(F::zero());
+        let [height, width] = plan.level_shape(1)?;
+        for (atom, &coefficient) in self
+            .spectrum
+            .atoms()
+            .iter()
+            .zip(self.spectrum.coefficients())
+        {
+            let band = 2 * usize::from(atom.row_is_high()) + usize::from(atom.column_is_high());
+            let place = (band * height + atom.row()) * width + atom.column();
+            if let Some(entry) = bands.get_mut(place) {
+                *entry = self.scaling * coefficient;
+            }
+        }
+        let length = height * width;
+        let band = |index: usize| {
+            bands
+                .get(index * length..(index + 1) * length)
+                .unwrap_or_default()
+        };
+        let bands = [band(0), band(1), band(2), band(3)];
+        plan.inverse_rows(1, self.rows.clone(), bands, &mut out.as_array()?, scratch)
+    }
+
+    fn dense_plan(&self) -> Result<Wavedec<'a, F, 2>, Error> {
+        let geometry = self.spectrum.geometry();
+        let bank = self.bank.ok_or(Error::TapCount {
+            found: geometry.taps(),
+            most: MAX_TAPS,
+        })?;
+        let shape = [geometry.rows().length(), geometry.columns().length()];
+        let plan = Wavedec::new([(bank, ExtensionMode::Zero); 2], shape, 1)?;
+        Ok(plan.with_isa(self.isa))
     }
 
     fn sweep<T: Copy>(

@@ -232,3 +232,45 @@ fn subtracting_is_pefts_unmerge() {
         );
     }
 }
+
+#[test]
+fn a_dense_spectrum_transformed_as_a_whole_gives_the_same_update() {
+    for name in ["db1", "db4", "sym8", "bior2.4", "db38"] {
+        for (rows, columns, transposed) in [(37usize, 52, false), (64, 33, true), (1, 1, false)] {
+            let n = (rows * columns).div_ceil(3);
+            let spectrum: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin()).collect();
+            let wavelet = Some(common::wavelet(name));
+            let layer = Layer::new((rows, columns), wavelet, transposed, 5, 2.5, &spectrum);
+            let expected = written::<f32, f32>(&layer);
+            let delta = layer.delta();
+            assert!(delta.is_dense());
+            let (rows, columns) = layer.shape();
+            let mut scratch = vec![f32::NAN; delta.dense_scratch_len().unwrap()];
+            // In bands of rows, in a wider matrix whose other elements stay.
+            let mut found = vec![77.0f32; rows * (columns + 3)];
+            for first in (0..rows).step_by(10) {
+                let band = first..rows.min(first + 10);
+                let delta = delta.rows(band.clone()).unwrap();
+                let rest = &mut found[first * (columns + 3)..];
+                let stride = columns + 3;
+                let mut out =
+                    MatrixMut::with_strides(rest, band.len(), columns, stride, 1).unwrap();
+                delta.write_dense(&mut out, &mut scratch).unwrap();
+            }
+            for (found, expected) in found.chunks(columns + 3).zip(expected.chunks(columns)) {
+                assert_eq!(found[columns..], [77.0; 3]);
+                for (x, y) in found.iter().zip(expected) {
+                    assert!((x - y).abs() < 2e-5, "{name}: {x} for {y}");
+                }
+            }
+            let short = delta.write_dense(
+                &mut MatrixMut::new(&mut vec![0.0; rows * columns], rows, columns).unwrap(),
+                &mut scratch[1..],
+            );
+            assert!(short.is_err());
+        }
+    }
+    let plain = Layer::new((4, 4), None, false, 5, 1.0f32, &[1.0; 9]);
+    assert!(!plain.delta().is_dense());
+    assert!(plain.delta().dense_scratch_len().is_err());
+}

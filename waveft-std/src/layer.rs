@@ -267,7 +267,8 @@ impl LayerUpdate {
         DeltaWeight::new(spectrum, bank, F::from_scaling(self.scaling))
     }
 
-    /// Writes ΔW in `f32` over `out`, row-major as the weight is stored, over rayon's threads.
+    /// Writes ΔW in `f32` over `out`, row-major as the weight is stored, over rayon's threads. A spectrum that is
+    /// [dense](DeltaWeight::is_dense) is transformed as a whole, on one thread and with memory for it.
     ///
     /// # Errors
     /// When `out` does not have the weight's `rows · columns` elements.
@@ -289,6 +290,10 @@ impl LayerUpdate {
             });
         }
         let delta = self.delta(coefficients)?;
+        if delta.is_dense() {
+            let mut scratch = vec![0.0; delta.dense_scratch_len()?];
+            return delta.write_dense(&mut MatrixMut::new(out, rows, columns)?, &mut scratch);
+        }
         let rows_at_once = (BAND_ENTRIES / columns).max(1);
         out.par_chunks_mut(rows_at_once * columns)
             .enumerate()

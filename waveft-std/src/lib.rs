@@ -38,5 +38,6 @@ pub mod name_map;
 pub mod normal;
 pub mod rewrite;
 pub mod target_modules;
+pub mod transform;
 
 pub use error::{Error, Result};

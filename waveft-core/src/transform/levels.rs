@@ -509,16 +509,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
         coefficients: usize,
         scratch: usize,
     ) -> Result<(), Error> {
-        for (axis, (expected, found)) in self.shape.into_iter().zip(shape).enumerate() {
-            if expected != found {
-                return Err(Error::AxisLength {
-                    what: "array",
-                    axis,
-                    expected,
-                    found,
-                });
-            }
-        }
+        check_shape("array", self.shape, shape)?;
         let axes = strides.into_iter().zip(row_major(shape)).enumerate();
         for (axis, (found, expected)) in axes {
             // A plane's rows may be apart, and of one entry the stride is of no account.
@@ -572,6 +563,170 @@ fn places<const D: usize>(shape: [usize; D], strides: [usize; D]) -> impl Iterat
     })
 }
 
+/// Parts of a level, for callers that share an image among threads. Each row comes out the same whatever
+/// part it is in.
+impl<F: Real> Wavedec<'_, F, 2> {
+    /// Rows and columns of the approximation after a level; of the array for level 0.
+    ///
+    /// # Errors
+    /// [`Error::Levels`] unless `level ≤ levels`.
+    pub fn level_shape(&self, level: usize) -> Result<[usize; 2], Error> {
+        if level > self.levels {
+            return Err(Error::Levels {
+                most: self.levels,
+                found: level,
+            });
+        }
+        Ok(self.shape_after(level))
+    }
+
+    /// Elements of scratch that a part needs: a few rows.
+    #[must_use]
+    pub fn part_scratch_len(&self) -> usize {
+        self.step_scratch_len()
+    }
+
+    /// Some rows of the four bands that a level makes of the approximation before it, or level 1 of the array: `aa`, `ad`,
+    /// `da` and `dd`, each with `rows.len()` rows, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Levels`] unless `1 ≤ level ≤ levels`; [`Error::OutOfBounds`] unless the rows are rows of the bands;
+    /// [`Error::AxisLength`], [`Error::Length`] and [`Error::Stride`] as for [`forward`](Self::forward).
+    pub fn forward_rows(
+        &self,
+        level: usize,
+        rows: Range<usize>,
+        source: &Array<'_, F, 2>,
+        bands: [&mut [F]; 4],
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let shape = self.level_shape(level)?;
+        self.check_part(level, &rows, shape[0], source.strides(), scratch)?;
+        check_shape("source", self.shape_after(level - 1), source.shape())?;
+        check_bands(
+            rows.len() * shape[1],
+            bands.each_ref().map(|band| band.len()),
+        )?;
+        let [vertical, horizontal] = self.frames(level, Side::Analysis);
+        self.isa.run_lanes(AnalysePlane {
+            plane: &Plane {
+                rows: vertical,
+                columns: horizontal,
+            },
+            first: rows.start,
+            image: source.data(),
+            stride: outer_stride(source.strides()),
+            bands,
+            scratch,
+        });
+        Ok(())
+    }
+
+    /// Some rows of the approximation before a level, or of the array before level 1, from the level's four whole bands.
+    /// `target` has just these rows.
+    ///
+    /// # Errors
+    /// Those of [`forward_rows`](Self::forward_rows), the rows being rows of the target.
+    pub fn inverse_rows(
+        &self,
+        level: usize,
+        rows: Range<usize>,
+        bands: [&[F]; 4],
+        target: &mut ArrayMut<'_, F, 2>,
+        scratch: &mut [F],
+    ) -> Result<(), Error> {
+        let shape = self.level_shape(level)?;
+        let [height, width] = self.shape_after(level.saturating_sub(1));
+        self.check_part(level, &rows, height, target.strides(), scratch)?;
+        check_shape("target", [rows.len(), width], target.shape())?;
+        check_bands(product(shape), bands.map(<[F]>::len))?;
+        let [vertical, horizontal] = self.frames(level, Side::Synthesis);
+        let stride = outer_stride(target.strides());
+        self.isa.run_lanes(SynthesisePlane {
+            plane: &Plane {
+                rows: vertical,
+                columns: horizontal,
+            },
+            bands,
+            target: rows,
+            image: target.data(),
+            stride,
+            scratch,
+        });
+        Ok(())
+    }
+
+    fn check_part(
+        &self,
+        level: usize,
+        rows: &Range<usize>,
+        bound: usize,
+        strides: [usize; 2],
+        scratch: &[F],
+    ) -> Result<(), Error> {
+        if level == 0 {
+            return Err(Error::Levels {
+                most: self.levels,
+                found: level,
+            });
+        }
+        for (what, bound, found) in [
+            ("end of rows", bound + 1, rows.end),
+            ("start of rows", rows.end, rows.start),
+        ] {
+            if found >= bound {
+                return Err(Error::OutOfBounds {
+                    what,
+                    bound: bound as u64,
+                    found: found as u64,
+                });
+            }
+        }
+        if strides[1] != 1 {
+            return Err(Error::Stride {
+                axis: 1,
+                expected: 1,
+                found: strides[1],
+            });
+        }
+        check_scratch(self.part_scratch_len(), scratch.len())
+    }
+}
+
+fn check_shape<const D: usize>(
+    what: &'static str,
+    expected: [usize; D],
+    found: [usize; D],
+) -> Result<(), Error> {
+    for (axis, (expected, found)) in expected.into_iter().zip(found).enumerate() {
+        if expected != found {
+            return Err(Error::AxisLength {
+                what,
+                axis,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_bands(expected: usize, found: [usize; 4]) -> Result<(), Error> {
+    for (what, found) in ["band aa", "band ad", "band da", "band dd"]
+        .into_iter()
+        .zip(found)
+    {
+        if expected != found {
+            return Err(Error::Length {
+                what,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// One level of analysis.
 fn analyse_level<F: Real, const D: usize>(
     isa: Isa,
@@ -597,6 +752,7 @@ fn analyse_level<F: Real, const D: usize>(
                     rows: *rows,
                     columns: *columns,
                 },
+                first: 0,
                 image: data,
                 stride,
                 bands: [approximation, detail(), detail(), detail()],
@@ -691,6 +847,7 @@ fn synthesise_level<F: Real, const D: usize>(
                     columns: *columns,
                 },
                 bands: [approximation, detail(), detail(), detail()],
+                target: 0..rows.samples,
                 image: data,
                 stride,
                 scratch,

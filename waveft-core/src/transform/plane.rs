@@ -12,6 +12,7 @@ use crate::filter_bank::MAX_TAPS;
 use crate::lanes::{LaneKernel, Lanes};
 use crate::polyphase::{Ahead, Apart, Sink, Split, Terms, combine};
 use core::array::from_fn;
+use core::ops::Range;
 
 /// The most rows that a row beyond the ends is made from.
 const MOST_TERMS: usize = 3;
@@ -37,10 +38,11 @@ impl<F: Real> Plane<F> {
     }
 }
 
-/// From an image, of which rows are `stride` apart, to its four bands: both low-pass, rows low-pass and
-/// columns high-pass, the reverse, both high-pass.
+/// From an image, of which rows are `stride` apart, to rows of its four bands, from row `first` on as many
+/// as there is room for: both low-pass, rows low-pass and columns high-pass, the reverse, both high-pass.
 pub(super) struct AnalysePlane<'a, F> {
     pub(super) plane: &'a Plane<F>,
+    pub(super) first: usize,
     pub(super) image: &'a [F],
     pub(super) stride: usize,
     pub(super) bands: [&'a mut [F]; 4],
@@ -57,8 +59,9 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
         let extension = columns.extension();
         let (low, scratch) = self.scratch.split_at_mut(2 * half);
         let high = scratch.get_mut(..2 * half).unwrap_or_default();
+        let count = self.bands[0].len() / columns.coefficients;
         let mut bands = (self.bands).map(|band| band.chunks_exact_mut(columns.coefficients));
-        for k in 0..rows.coefficients {
+        for k in self.first..rows.coefficients.min(self.first + count) {
             let split = Split {
                 length: columns.samples,
                 halves: [&mut *low, &mut *high].map(|line| columns.own(line.split_at_mut(half))),
@@ -115,10 +118,13 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
     combine_own::<L, _>(&own, &own_taps, count, sink);
 }
 
-/// From the four bands to the image, of which rows are `stride` apart.
+/// From the four bands to some rows of the image, which are `stride` apart; to all of them if the operator
+/// has an extension.
 pub(super) struct SynthesisePlane<'a, F> {
     pub(super) plane: &'a Plane<F>,
     pub(super) bands: [&'a [F]; 4],
+    pub(super) target: Range<usize>,
+    /// Just the target.
     pub(super) image: &'a mut [F],
     pub(super) stride: usize,
     pub(super) scratch: &'a mut [F],
@@ -132,12 +138,13 @@ impl<F: Real> LaneKernel<F> for SynthesisePlane<'_, F> {
         let Plane { rows, columns } = self.plane;
         let (pair, scratch) = self.scratch.split_at_mut(4 * columns.coefficients);
         let (beyond, scratch) = scratch.split_at_mut(columns.samples);
-        let length = rows.samples as isize;
-        for u in rows.pairs_covering(0..length) {
+        let target = self.target.start as isize..self.target.end as isize;
+        for u in rows.pairs_covering(target.clone()) {
             let halves = synthesise_pair::<L, _>(self.plane, u, self.bands, pair);
             for (index, [low, high]) in (2 * u + rows.shift()..).zip(halves) {
-                let row = row_mut(self.image, index, self.stride, columns.samples);
-                if let Some(row) = row.filter(|_| index < length) {
+                let at = index - target.start;
+                let row = row_mut(self.image, at, self.stride, columns.samples);
+                if let Some(row) = row.filter(|_| target.contains(&index)) {
                     columns.synthesise::<L, _, _>(low, high, row, scratch);
                 }
             }

@@ -1,0 +1,278 @@
+//! Transforms over all of rayon's threads, into memory of their own.
+//!
+//! What each thread makes does not depend on how many there are, so results are the same bits for any number of them, and
+//! the same as [`Wavedec`]'s own.
+//!
+//! - [`forward`] and [`inverse`] share one image among the threads: bands of rows, level by level.
+//! - [`forward_batch`] and [`inverse_batch`] take many arrays of one shape, each of which is one thread's.
+
+use rayon::prelude::*;
+use waveft_core::Error;
+use waveft_core::array::{Array, ArrayMut};
+use waveft_core::element::{Element, Real};
+use waveft_core::transform::Wavedec;
+
+/// Elements of an image that a thread takes at once: enough to make sharing cheap, few enough to share well.
+const SHARE: usize = 1 << 17;
+
+/// [`Wavedec::forward`] of one row-major image.
+///
+/// Cost: that of the transform, shared; memory for the coefficients, the first two approximations and a few rows a thread.
+///
+/// # Errors
+/// [`Error::Length`] unless the image has as many elements as the plan's shape.
+///
+/// # Examples
+/// ```
+/// use waveft_core::{extension_mode::ExtensionMode, filter_bank::wavelets::DB4, transform::Wavedec};
+/// use waveft_std::transform;
+///
+/// let plan = Wavedec::new([(DB4.single(), ExtensionMode::Symmetric); 2], [300, 200], 3)?;
+/// let image = vec![1.0f32; 300 * 200];
+/// let coefficients = transform::forward(&plan, &image)?;
+/// assert_eq!(coefficients, plan.forward_vec(&image)?);
+/// let back = transform::inverse(&plan, &coefficients)?;
+/// assert!(image.iter().zip(back).all(|(x, y)| (x - y).abs() < 1e-5));
+/// # Ok::<(), waveft_core::Error>(())
+/// ```
+pub fn forward<F: Real>(plan: &Wavedec<'_, F, 2>, image: &[F]) -> Result<Vec<F>, Error> {
+    Array::new(image, plan.shape())?;
+    let mut coefficients = vec![F::zero(); plan.coefficients_len()];
+    let (mut source, mut target) = (Vec::new(), Vec::new());
+    for level in 1..=plan.levels() {
+        let shape = plan.level_shape(level)?;
+        let length = shape[0] * shape[1];
+        let start = plan.band(level, [false, true])?.range.start;
+        let (coarser, details) = coefficients.split_at_mut(start);
+        let (low_high, details) = details.split_at_mut(length);
+        let (high_low, details) = details.split_at_mut(length);
+        let low_low = if level == plan.levels() {
+            &mut coarser[..length]
+        } else {
+            target.resize(length, F::zero());
+            &mut target[..length]
+        };
+        let before = plan.level_shape(level - 1)?;
+        let source_rows = if level == 1 { image } else { &source[..] };
+        let source_rows = Array::new(source_rows, before)?;
+        let rows = rows_at_once(shape[1]);
+        (low_low.par_chunks_mut(rows * shape[1]))
+            .zip(low_high.par_chunks_mut(rows * shape[1]))
+            .zip(high_low.par_chunks_mut(rows * shape[1]))
+            .zip(details[..length].par_chunks_mut(rows * shape[1]))
+            .enumerate()
+            .try_for_each_init(
+                || vec![F::zero(); plan.part_scratch_len()],
+                |scratch, (index, (((low_low, low_high), high_low), high_high))| {
+                    let first = index * rows;
+                    let range = first..first + low_low.len() / shape[1];
+                    let bands = [low_low, low_high, high_low, high_high];
+                    plan.forward_rows(level, range, &source_rows, bands, scratch)
+                },
+            )?;
+        std::mem::swap(&mut source, &mut target);
+    }
+    Ok(coefficients)
+}
+
+/// [`Wavedec::inverse`] to one row-major image.
+///
+/// Cost: that of [`forward`].
+///
+/// # Errors
+/// [`Error::Length`] unless there are the plan's number of coefficients.
+pub fn inverse<F: Real>(plan: &Wavedec<'_, F, 2>, coefficients: &[F]) -> Result<Vec<F>, Error> {
+    if coefficients.len() != plan.coefficients_len() {
+        return Err(Error::Length {
+            what: "coefficients",
+            expected: plan.coefficients_len(),
+            found: coefficients.len(),
+        });
+    }
+    let mut image = Vec::new();
+    for level in (1..=plan.levels()).rev() {
+        let shape = plan.level_shape(level)?;
+        let length = shape[0] * shape[1];
+        let start = plan.band(level, [false, true])?.range.start;
+        let band = |index: usize| &coefficients[start + index * length..][..length];
+        let approximation = if level == plan.levels() {
+            &coefficients[..length]
+        } else {
+            &image[..]
+        };
+        let bands = [approximation, band(0), band(1), band(2)];
+        let [height, width] = plan.level_shape(level - 1)?;
+        let mut target = vec![F::zero(); height * width];
+        let rows = rows_at_once(width);
+        target
+            .par_chunks_mut(rows * width)
+            .enumerate()
+            .try_for_each_init(
+                || vec![F::zero(); plan.part_scratch_len()],
+                |scratch, (index, target)| {
+                    let first = index * rows;
+                    let count = target.len() / width;
+                    let mut target = ArrayMut::new(target, [count, width])?;
+                    plan.inverse_rows(level, first..first + count, bands, &mut target, scratch)
+                },
+            )?;
+        image = target;
+    }
+    Ok(image)
+}
+
+/// An even number of rows, so that no pair of them is made twice.
+fn rows_at_once(width: usize) -> usize {
+    (SHARE / width).next_multiple_of(2).max(16)
+}
+
+/// [`Wavedec::forward`] of arrays of one shape, row-major and one behind the other; so are their coefficients.
+///
+/// # Errors
+/// [`Error::Length`] unless the elements are those of whole arrays.
+pub fn forward_batch<T, F, const D: usize>(
+    plan: &Wavedec<'_, F, D>,
+    arrays: &[T],
+) -> Result<Vec<T>, Error>
+where
+    F: Real,
+    T: Element<Real = F> + Send + Sync,
+{
+    let (length, count) = batch("arrays", plan.shape().into_iter().product(), arrays.len())?;
+    let mut coefficients = vec![T::zeroed(); count * plan.coefficients_len()];
+    (arrays.par_chunks(length))
+        .zip(coefficients.par_chunks_mut(plan.coefficients_len()))
+        .try_for_each_init(
+            || vec![F::zero(); plan.scratch_len::<T>()],
+            |scratch, (array, coefficients)| {
+                plan.forward(&Array::new(array, plan.shape())?, coefficients, scratch)
+            },
+        )?;
+    Ok(coefficients)
+}
+
+/// [`Wavedec::inverse`] to arrays of one shape, row-major and one behind the other, as their coefficients are.
+///
+/// # Errors
+/// [`Error::Length`] unless the coefficients are those of whole arrays.
+pub fn inverse_batch<T, F, const D: usize>(
+    plan: &Wavedec<'_, F, D>,
+    coefficients: &[T],
+) -> Result<Vec<T>, Error>
+where
+    F: Real,
+    T: Element<Real = F> + Send + Sync,
+{
+    let (length, count) = batch("coefficients", plan.coefficients_len(), coefficients.len())?;
+    let entries = plan.shape().into_iter().product::<usize>();
+    let mut arrays = vec![T::zeroed(); count * entries];
+    (coefficients.par_chunks(length))
+        .zip(arrays.par_chunks_mut(entries))
+        .try_for_each_init(
+            || vec![F::zero(); plan.scratch_len::<T>()],
+            |scratch, (coefficients, array)| {
+                let mut array = ArrayMut::new(array, plan.shape())?;
+                plan.inverse(coefficients, &mut array, scratch)
+            },
+        )?;
+    Ok(arrays)
+}
+
+/// An item's length, and how many items there are.
+fn batch(what: &'static str, length: usize, found: usize) -> Result<(usize, usize), Error> {
+    let count = found / length;
+    if count * length == found {
+        return Ok((length, count));
+    }
+    Err(Error::Length {
+        what,
+        expected: (count + 1) * length,
+        found,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::bf16;
+    use rayon::ThreadPoolBuilder;
+    use waveft_core::extension_mode::ExtensionMode::{Periodization, Reflect, Smooth};
+    use waveft_core::filter_bank::wavelets::{BIOR4_4, DB5, HAAR};
+
+    fn noise(length: usize) -> Vec<f32> {
+        (0..length)
+            .map(|i| ((i * 7919) % 2003) as f32 / 1000.0 - 1.0)
+            .collect()
+    }
+
+    fn plans() -> Vec<Wavedec<'static, f32, 2>> {
+        let axes = [
+            [(DB5.single(), Smooth), (BIOR4_4.single(), Periodization)],
+            [(HAAR.single(), Reflect), (DB5.single(), Smooth)],
+        ];
+        let shapes = [
+            ([1, 1], 1),
+            ([517, 403], 4),
+            ([40, 20_000], 2),
+            ([9000, 33], 1),
+        ];
+        axes.into_iter()
+            .flat_map(|axes| shapes.map(|(shape, levels)| (axes, shape, levels)))
+            .filter_map(|(axes, shape, levels)| Wavedec::new(axes, shape, levels).ok())
+            .collect()
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let plans = plans();
+        assert!(plans.len() >= 6);
+        for plan in plans {
+            let image = noise(plan.shape().into_iter().product());
+            let expected = plan.forward_vec(&image).unwrap();
+            let back = plan.inverse_vec(&expected).unwrap();
+            for threads in [1, 2, 5] {
+                let pool = ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                pool.install(|| {
+                    assert!(forward(&plan, &image).unwrap() == expected);
+                    assert!(inverse(&plan, &expected).unwrap() == back);
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_its_arrays() {
+        let axis = (DB5.single(), Periodization);
+        let plan = Wavedec::new([axis; 3], [12, 10, 14], 1).unwrap();
+        let arrays: Vec<bf16> = noise(5 * 1680).into_iter().map(bf16::from_f32).collect();
+        let found = forward_batch(&plan, &arrays).unwrap();
+        let back = inverse_batch(&plan, &found).unwrap();
+        let length = plan.coefficients_len();
+        for (index, array) in arrays.chunks(1680).enumerate() {
+            let expected = plan.forward_vec(array).unwrap();
+            assert!(found[index * length..][..length] == expected);
+            assert!(back[index * 1680..][..1680] == plan.inverse_vec(&expected).unwrap());
+        }
+        assert!(forward_batch::<f32, f32, 3>(&plan, &[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused() {
+        let plan = Wavedec::new([(HAAR.single(), Reflect); 2], [4, 6], 1).unwrap();
+        let refused = |what, expected, found| {
+            Err(Error::Length {
+                what,
+                expected,
+                found,
+            })
+        };
+        assert_eq!(forward(&plan, &[0.0; 23]), refused("array", 24, 23));
+        assert_eq!(inverse(&plan, &[0.0; 25]), refused("coefficients", 24, 25));
+        assert_eq!(forward_batch(&plan, &[0f32; 49]), refused("arrays", 72, 49));
+        let found = inverse_batch(&plan, &[0f32; 23]);
+        assert_eq!(found, refused("coefficients", 24, 23));
+    }
+}
