@@ -2,14 +2,16 @@
 
     python tools/transform_goldens.py
 
-Writes waveft-core/tests/data/transform.safetensors; tools/README.md describes it.  Filters are this project's (PyWavelets'
-own tables are off by up to 2e-11), read from the generated tables.rs and handed to PyWavelets as custom filter banks.
-Signals are not stored: both sides compute them with SplitMix64.
+Writes transform.safetensors, transform_arrays.safetensors and transform_matlab.safetensors in waveft-core/tests/data;
+tools/README.md describes them.  Filters are this project's (PyWavelets' own tables are off by up to 2e-11), read from the
+generated tables.rs and handed to PyWavelets as custom filter banks.  Signals are not stored: both sides compute them with
+SplitMix64.  Only those of the MATLAB results are, for they come from PyWavelets.
 """
 
 import importlib.metadata
 import math
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +20,49 @@ from safetensors.numpy import save_file
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = ROOT / "waveft-core/src/filter_bank/tables.rs"
-GOLDENS = ROOT / "waveft-core/tests/data/transform.safetensors"
+DATA = ROOT / "waveft-core/tests/data"
+GOLDENS = DATA / "transform.safetensors"
+ARRAYS = DATA / "transform_arrays.safetensors"
+MATLAB = DATA / "transform_matlab.safetensors"
 
 EVERY_WAVELET = [1, 2, 7, 16, 53, 130]  # lengths with each of the 106
 EVERY_LENGTH = ["db1", "db4", "bior4.4", "coif3"]  # wavelets with lengths 1 to 70, and those of arrays in full
 FULL = [4, 9]
 LARGE = 20_000
 SIGNAL, APPROXIMATION, DETAIL, ON_APPROXIMATION, ON_DETAIL, ON_SIGNAL = range(6)
+COEFFICIENTS, ON_COEFFICIENTS = APPROXIMATION, ON_APPROXIMATION
+
+# Of lines: wavelets with all modes, and lengths from one sample over the filters' to thousands.
+LINE_WAVELETS = ["haar", "db2", "db7", "db38", "sym5", "coif2", "bior1.3", "bior4.4", "rbio3.1", "rbio6.8", "dmey"]
+LINE_LENGTHS = [1, 2, 3, 4, 7, 10, 33, 64, 101, 250, 1001]
+# Axes of arrays with as many axes: how many arrays, and up to which length.
+ARRAY_SETS = {2: (954, 60), 3: (318, 14), 4: (60, 6)}
+LARGE_ARRAYS = [
+    (["db4"], ["symmetric"], (100_003,)),
+    (["bior6.8"], ["antireflect"], (65_536,)),
+    (["db4", "db4"], ["symmetric", "symmetric"], (512, 512)),
+    (["bior4.4", "haar"], ["periodization", "smooth"], (257, 1030)),
+    (["db38", "rbio3.3"], ["zero", "antisymmetric"], (300, 301)),
+    (["sym8", "coif3"], ["reflect", "constant"], (1, 5003)[::-1]),
+    (["db2", "db19"], ["periodic", "antireflect"], (2, 5003)),
+    (["db3", "bior2.8", "sym6"], ["smooth", "periodization", "symmetric"], (40, 33, 70)),
+]
+
+# The modes by MATLAB's names.
+MATLAB_MODES = {
+    "zero": "zpd",
+    "constant": "sp0",
+    "symmetric": "sym",
+    "periodic": "ppd",
+    "smooth": "sp1",
+    "periodization": "per",
+    "reflect": "symw",
+    "antisymmetric": "asym",
+    "antireflect": "asymw",
+}
+MATLAB_NOTICE = """The signals and MATLAB R2012a's results are from pywt/tests/data/dwt_matlabR2012a_result.npz and \
+test_matlab_compatibility.py of PyWavelets 1.9.0, under the MIT licence. Copyright (c) 2006-2012 Filip Wasilewski \
+<http://en.ig.ma/>, copyright (c) 2012- The PyWavelets Developers <https://github.com/PyWavelets/pywt>."""
 
 
 def noise(stream, length):
@@ -88,6 +126,110 @@ def lengths(candidates, mode):
     return list(candidates)
 
 
+def decomposition(wavelets, modes, shape, levels):
+    """All coefficients of noise, what their bands' products with other noise are, and that of the array which is made
+    of coefficients of noise.
+    """
+    x = noise(SIGNAL, math.prod(shape)).reshape(shape)
+    coefficients = pywt.wavedecn(x, tuple(wavelets), tuple(modes), levels)
+    flat, slices, shapes = pywt.ravel_coeffs(coefficients)
+    if len(shape) == 1:
+        assert np.array_equal(flat, np.concatenate(pywt.wavedec(x, wavelets[0], modes[0], levels)))
+    if len(shape) == 2:
+        other = pywt.coeffs_to_array(pywt.wavedec2(x, wavelets, modes, levels), padding=0)
+        assert np.array_equal(other[0], pywt.coeffs_to_array(coefficients, padding=0)[0])
+    on_coefficients = noise(ON_COEFFICIENTS, len(flat))
+    places = [slices[0]] + [level[name] for level in slices[1:] for name in sorted(level)]
+    assert [place.stop for place in places[:-1]] == [place.start for place in places[1:]]
+    products = [math.fsum(flat[place] * on_coefficients[place]) for place in places]
+    made = pywt.unravel_coeffs(noise(COEFFICIENTS, len(flat)), slices, shapes, output_format="wavedecn")
+    # Of an odd length waverecn gives one sample more.
+    made = pywt.waverecn(made, tuple(wavelets), tuple(modes))[tuple(slice(length) for length in shape)]
+    return products + [math.fsum(made.ravel() * noise(ON_SIGNAL, made.size))]
+
+
+def cases(names):
+    """Wavelets, modes and lengths, one of each for every axis, and levels."""
+    modes = pywt.Modes.modes
+    taps = {name: pywt.Wavelet(name).dec_len for name in names}
+
+    def deepest(wavelets, shape):
+        return max(1, min(pywt.dwt_max_level(n, taps[name]) for name, n in zip(wavelets, shape)))
+
+    for name in LINE_WAVELETS:
+        for mode in modes:
+            for length in lengths(LINE_LENGTHS, mode):
+                yield [name], [mode], (length,), deepest([name], [length])
+    for levels in range(1, deepest(["db2"], [250]) + 1):
+        for mode in modes:
+            yield ["db2"], [mode], (250,), levels
+    for name in names:
+        for mode in modes:
+            yield [name], [mode], (211,), deepest([name], [211])
+    for axes, (count, longest) in ARRAY_SETS.items():
+        generator = np.random.default_rng(axes)
+        for index in range(count):
+            # Each wavelet meets each mode on the first axis; 106 and 9 have no common factor.
+            axis_names = [names[index % 106]] + [names[i] for i in generator.integers(106, size=axes - 1)]
+            axis_modes = [modes[index % 9]] + [modes[i] for i in generator.integers(9, size=axes - 1)]
+            shape = []
+            for name, mode in zip(axis_names, axis_modes):
+                # As often shorter than the filter as not.
+                most = min(taps[name], longest) if generator.integers(2) else longest
+                shape.append(int(generator.integers(min(lengths([1, 2], mode)), most + 1)))
+            yield axis_names, axis_modes, tuple(shape), int(generator.integers(deepest(axis_names, shape))) + 1
+    for axis_names, axis_modes, shape in LARGE_ARRAYS:
+        yield axis_names, axis_modes, shape, min(4, deepest(axis_names, shape))
+
+
+def arrays(names, taps):
+    """The transforms of arrays, by their number of axes."""
+    modes = pywt.Modes.modes
+    banks = {name: wavelet(name, taps) for name in names}
+    tensors = {}
+    with warnings.catch_warnings():
+        # One level more than PyWavelets advises is what the shortest signals have.
+        warnings.filterwarnings("ignore", "Level value of")
+        found = {}
+        for axis_names, axis_modes, shape, levels in cases(names):
+            products = decomposition([banks[name] for name in axis_names], axis_modes, shape, levels)
+            places = [names.index(name) for name in axis_names], [modes.index(mode) for mode in axis_modes]
+            described, all_products = found.setdefault(len(shape), ([], []))
+            described.append([*places[0], *places[1], *shape, levels])
+            all_products.extend(products)
+    for axes, (described, products) in found.items():
+        tensors[f"cases.{axes}"] = np.array(described, dtype=np.uint32)
+        tensors[f"products.{axes}"] = np.array(products)
+    return tensors
+
+
+def matlab(names):
+    """MATLAB's results that PyWavelets is tested against."""
+    folder = Path(pywt.__file__).parent / "tests/data"
+    results = np.load(folder / "dwt_matlabR2012a_result.npz")
+    generator = np.random.RandomState(1234)
+    # In the order of the signals in PyWavelets' test.
+    in_order = [name for family in ("db", "sym", "coif", "bior", "rbio") for name in pywt.wavelist(family)]
+    assert sorted(in_order + ["dmey", "haar"]) == sorted(names)
+    signals, products = [], {"": [], "_pywtCoeffs": []}
+    for name in in_order:
+        taps = pywt.Wavelet(name).dec_len
+        for length in (taps, taps + 1):
+            signals.append(generator.randn(length))
+            for mode in pywt.Modes.modes:
+                for suffix, all_products in products.items():
+                    for band, stream in (("ma", ON_APPROXIMATION), ("md", ON_DETAIL)):
+                        values = results["_".join([MATLAB_MODES[mode], name, str(length), band]) + suffix].ravel()
+                        assert len(values) == pywt.dwt_coeff_len(length, taps, mode)
+                        all_products.append(math.fsum(values * noise(stream, len(values))))
+    tensors = {
+        "signals": np.concatenate(signals),
+        "own": np.array(products[""]),
+        "pywavelets": np.array(products["_pywtCoeffs"]),
+    }
+    save_file(tensors, MATLAB, metadata={"wavelets": " ".join(in_order), "notice": MATLAB_NOTICE})
+
+
 def main():
     assert importlib.metadata.version("PyWavelets") == "1.9.0"
     taps = tables()
@@ -112,7 +254,10 @@ def main():
     most = [[pywt.dwt_max_level(n, taps) for n in range(200)] for taps in range(2, 104, 2)]
     tensors["dwt_max_level"] = np.array(most, dtype=np.uint8)
     save_file(tensors, GOLDENS, metadata={"wavelets": " ".join(names)})
-    print(GOLDENS, GOLDENS.stat().st_size)
+    save_file(arrays(names, taps), ARRAYS, metadata={"wavelets": " ".join(names)})
+    matlab(names)
+    for path in (GOLDENS, ARRAYS, MATLAB):
+        print(path.relative_to(ROOT), path.stat().st_size)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,487 @@
+//! Any wavelet or taps, modes, shape, levels, instruction set, strides, element type and values: what does not fit is
+//! refused and nothing is written, nothing outside the array is written, synthesis inverts analysis where the banks
+//! reconstruct, and adjoints are adjoints.
+#![no_main]
+
+use std::array::from_fn;
+
+use arbitrary::Arbitrary;
+use half::{bf16, f16};
+use libfuzzer_sys::fuzz_target;
+use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
+use waveft_core::Error;
+use waveft_core::array::{Array, ArrayMut};
+use waveft_core::element::{Element, Real};
+use waveft_core::extension_mode::ExtensionMode;
+use waveft_core::filter_bank::{FilterBank, MAX_TAPS, wavelets};
+use waveft_core::isa::Isa;
+use waveft_core::transform::{Wavedec, dwt_max_level};
+
+/// The largest array: enough for a line to be cut into chunks, and quick with 128 taps.
+const MOST_ENTRIES: usize = 6000;
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    element: ElementType,
+    axes: u8,
+    filters: [Filters; 3],
+    modes: [u8; 3],
+    shape: [u16; 3],
+    levels: u8,
+    isa: u8,
+    layout: Layout,
+    scratch: Scratch,
+    values: Values,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum ElementType {
+    F32,
+    F64,
+    Bf16,
+    F16,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Filters {
+    Named(u8),
+    /// An orthogonal lattice of rotations by these angles.
+    Lattice(Vec<u8>),
+    /// Any taps, so that synthesis need not invert analysis.
+    Own {
+        taps: u8,
+        numbers: Vec<i8>,
+    },
+}
+
+/// Where entries are, of arrays of two axes.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Layout {
+    column_major: bool,
+    between_lines: u8,
+    after: u8,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Scratch {
+    Exact,
+    Longer(u8),
+    Shorter(u8),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Values {
+    /// Bits that are repeated: whatever they mean, nothing panics.
+    Bits(Vec<u8>),
+    /// Noise in [−1, 1).
+    Noise(u32),
+}
+
+fuzz_target!(|input: Input| {
+    match input.element {
+        ElementType::F32 => check_axes::<f32>(&input),
+        ElementType::F64 => check_axes::<f64>(&input),
+        ElementType::Bf16 => check_axes::<bf16>(&input),
+        ElementType::F16 => check_axes::<f16>(&input),
+    }
+});
+
+fn check_axes<T: Element<Real: Number>>(input: &Input) {
+    match input.axes % 4 {
+        0 => check::<T, 0>(input),
+        1 => check::<T, 1>(input),
+        2 => check::<T, 2>(input),
+        _ => check::<T, 3>(input),
+    }
+}
+
+/// What is computed in, to and from f64.
+trait Number: Real + FromPrimitive + ToPrimitive {}
+
+impl<F: Real + FromPrimitive + ToPrimitive> Number for F {}
+
+fn real<F: Number>(value: f64) -> F {
+    F::from_f64(value).expect("a type with a value for every f64")
+}
+
+/// `dec_lo`, `dec_hi`, `rec_lo`, `rec_hi`, and whether synthesis inverts analysis.
+fn filters<F: Number>(filters: &Filters) -> ([Vec<F>; 4], bool) {
+    match filters {
+        Filters::Named(index) => {
+            let wavelet = &wavelets::ALL[usize::from(*index) % wavelets::ALL.len()];
+            let bank = F::filter_bank(wavelet);
+            let all = [bank.dec_lo(), bank.dec_hi(), bank.rec_lo(), bank.rec_hi()];
+            (all.map(<[F]>::to_vec), wavelet.name() != "dmey")
+        }
+        Filters::Lattice(angles) => {
+            let mut low = vec![1.0f64];
+            let mut high = vec![1.0f64];
+            for (step, angle) in angles.iter().take(MAX_TAPS / 2).enumerate() {
+                let (sin, cos) = (f64::from(*angle) / 40.0).sin_cos();
+                if step == 0 {
+                    (low, high) = (vec![cos, sin], vec![-sin, cos]);
+                    continue;
+                }
+                low.extend([0.0; 2]);
+                high.splice(0..0, [0.0; 2]);
+                let pairs = low.iter().zip(&high);
+                (low, high) = pairs
+                    .map(|(low, high)| (cos * low + sin * high, cos * high - sin * low))
+                    .unzip();
+            }
+            let rec = [low, high].map(|taps| taps.into_iter().map(real).collect::<Vec<F>>());
+            let dec = rec.clone().map(|taps| taps.into_iter().rev().collect());
+            let [[dec_lo, dec_hi], [rec_lo, rec_hi]] = [dec, rec];
+            ([dec_lo, dec_hi, rec_lo, rec_hi], true)
+        }
+        Filters::Own { taps, numbers } => {
+            let taps = usize::from(*taps) % (MAX_TAPS + 4);
+            let number = |at: usize| match numbers.get(at % numbers.len().max(1)) {
+                Some(&number) => real(f64::from(number) / 128.0),
+                None => F::one(),
+            };
+            let all = from_fn(|filter| (0..taps).map(|i| number(filter * taps + i)).collect());
+            (all, false)
+        }
+    }
+}
+
+/// SplitMix64 in [−1, 1).
+fn noise<T: Element<Real: Number>>(stream: u64, count: usize) -> Vec<T> {
+    (0..count as u64)
+        .map(|index| {
+            let z = ((stream << 32 | index) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            let value = ((z ^ (z >> 31)) >> 40) as f64 * 2f64.powi(-23) - 1.0;
+            T::from_real(real(value))
+        })
+        .collect()
+}
+
+fn values<T: Element<Real: Number>>(values: &Values, stream: u64, count: usize) -> Vec<T> {
+    match values {
+        Values::Noise(seed) => noise(u64::from(*seed) ^ stream << 28, count),
+        Values::Bits(bits) => {
+            let bits = if bits.is_empty() { &[1] } else { &bits[..] };
+            let bits = bits.iter().copied().cycle().skip(stream as usize);
+            let bytes: Vec<u8> = bits.take(count * size_of::<T>()).collect();
+            let elements = bytes.chunks_exact(size_of::<T>());
+            elements.map(bytemuck::pod_read_unaligned).collect()
+        }
+    }
+}
+
+fn bytes<T: Element>(values: &[T]) -> Vec<u8> {
+    bytemuck::cast_slice(values).to_vec()
+}
+
+fn double<T: Element<Real: Number>>(values: &[T]) -> Vec<f64> {
+    let values = values.iter();
+    values
+        .map(|value| value.to_real().to_f64().unwrap_or(f64::NAN))
+        .collect()
+}
+
+fn product(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+fn norm(x: &[f64]) -> f64 {
+    product(x, x).sqrt()
+}
+
+/// How far two vectors are apart.
+fn apart(x: &[f64], y: &[f64]) -> f64 {
+    let difference: Vec<f64> = x.iter().zip(y).map(|(x, y)| x - y).collect();
+    norm(&difference)
+}
+
+fn check<T: Element<Real: Number>, const D: usize>(input: &Input) {
+    let found: [_; D] = from_fn(|axis| filters::<T::Real>(&input.filters[axis]));
+    let mut banks = Vec::new();
+    for ([dec_lo, dec_hi, rec_lo, rec_hi], _) in &found {
+        match FilterBank::new(dec_lo, dec_hi, rec_lo, rec_hi) {
+            Ok(bank) => banks.push(bank),
+            Err(error) => {
+                let found = dec_lo.len();
+                assert!(!(2..=MAX_TAPS).contains(&found) || found % 2 == 1);
+                assert_eq!(
+                    error,
+                    Error::TapCount {
+                        found,
+                        most: MAX_TAPS
+                    }
+                );
+                return;
+            }
+        }
+    }
+    let modes = ExtensionMode::ALL;
+    let axes: [_; D] = from_fn(|axis| (banks[axis], modes[usize::from(input.modes[axis]) % 9]));
+    let mut shape: [usize; D] = from_fn(|axis| usize::from(input.shape[axis]) % MOST_ENTRIES);
+    while shape.iter().product::<usize>() > MOST_ENTRIES {
+        shape = shape.map(|length| length.div_ceil(2));
+    }
+    let lengths = axes.iter().zip(shape);
+    let most = lengths
+        .clone()
+        .map(|((bank, _), length)| dwt_max_level(length, bank.taps()));
+    let most = most.min().unwrap_or(0).max(1);
+    let levels = usize::from(input.levels) % (most + 2);
+    let isa = Isa::ALL[usize::from(input.isa) % Isa::ALL.len()];
+    let Ok(plan) = Wavedec::new(axes, shape, levels) else {
+        let short = lengths
+            .clone()
+            .any(|((_, mode), length)| length < mode.least_length());
+        assert!(D == 0 || short || levels == 0 || levels > most);
+        return;
+    };
+    assert!(D > 0 && (1..=most).contains(&levels));
+    let plan = plan.with_isa(isa);
+    check_layout::<T, D>(&plan, input);
+    let tolerance = match input.element {
+        ElementType::F64 => f64::EPSILON,
+        ElementType::F32 => f64::from(f32::EPSILON),
+        ElementType::F16 => 2f64.powi(-10),
+        ElementType::Bf16 => 2f64.powi(-7),
+    };
+    // A bound on what a transform makes of a vector's norm.
+    let gain = axes.iter().map(|(bank, mode)| {
+        let filters = [bank.dec_lo(), bank.dec_hi(), bank.rec_lo(), bank.rec_hi()];
+        let size = double(&filters.concat())
+            .iter()
+            .map(|tap| tap.abs())
+            .sum::<f64>();
+        let taps = bank.taps() as f64;
+        let extended = match mode {
+            ExtensionMode::Smooth | ExtensionMode::Antireflect => 4.0 * taps,
+            _ => 1.0,
+        };
+        (1.0 + size * extended * taps.sqrt()).powi(levels as i32)
+    });
+    let tolerance = 16.0 * tolerance * gain.product::<f64>();
+    if matches!(input.values, Values::Noise(_)) {
+        check_adjoints::<T, D>(&plan, input, tolerance);
+        if found.iter().all(|(_, reconstructs)| *reconstructs) {
+            check_round_trip::<T, D>(&plan, input, tolerance);
+        }
+    }
+}
+
+fn scratch<T: Element, const D: usize>(plan: &Wavedec<'_, T::Real, D>) -> Vec<T::Real> {
+    // What is in it is of no account.
+    vec![T::Real::zero() / T::Real::zero(); plan.scratch_len::<T>()]
+}
+
+/// Analysis or its like, of a row-major array.
+fn analysed<T: Element, const D: usize>(
+    plan: &Wavedec<'_, T::Real, D>,
+    data: &[T],
+    is_adjoint: bool,
+) -> Vec<T> {
+    let array = Array::new(data, plan.shape()).expect("the plan's shape");
+    let mut coefficients = vec![T::from_real(T::Real::one()); plan.coefficients_len()];
+    let mut scratch = scratch::<T, D>(plan);
+    let done = match is_adjoint {
+        false => plan.forward(&array, &mut coefficients, &mut scratch),
+        true => plan.inverse_adjoint(&array, &mut coefficients, &mut scratch),
+    };
+    done.expect("the plan's lengths");
+    coefficients
+}
+
+/// Synthesis or its like, to a row-major array.
+fn synthesised<T: Element, const D: usize>(
+    plan: &Wavedec<'_, T::Real, D>,
+    coefficients: &[T],
+    is_adjoint: bool,
+) -> Vec<T> {
+    let mut data = vec![T::from_real(T::Real::one()); plan.shape().iter().product()];
+    let mut array = ArrayMut::new(&mut data, plan.shape()).expect("the plan's shape");
+    let mut scratch = scratch::<T, D>(plan);
+    let done = match is_adjoint {
+        false => plan.inverse(coefficients, &mut array, &mut scratch),
+        true => plan.forward_adjoint(coefficients, &mut array, &mut scratch),
+    };
+    done.expect("the plan's lengths");
+    data
+}
+
+/// All four operators on an array with gaps, which give the bits they give without; or are refused, and write nothing.
+fn check_layout<T: Element<Real: Number>, const D: usize>(
+    plan: &Wavedec<'_, T::Real, D>,
+    input: &Input,
+) {
+    let shape = plan.shape();
+    let entries: usize = shape.iter().product();
+    let data = values::<T>(&input.values, 0, entries);
+    let coefficients = values::<T>(&input.values, 1, plan.coefficients_len());
+
+    // Lines are the last axis, or the first; the others have no gaps.
+    let layout = input.layout;
+    let mut order: [usize; D] = from_fn(|axis| axis);
+    if layout.column_major {
+        order.reverse();
+    }
+    let mut strides = [1; D];
+    for at in (0..D.saturating_sub(1)).rev() {
+        let inner = order[at + 1];
+        let gap = if at + 2 == D {
+            usize::from(layout.between_lines)
+        } else {
+            0
+        };
+        strides[order[at]] = strides[inner] * shape[inner] + gap;
+    }
+    let place = |mut entry: usize| {
+        let mut place = 0;
+        for (length, stride) in shape.into_iter().zip(strides).rev() {
+            place += entry % length * stride;
+            entry /= length;
+        }
+        place
+    };
+    let length = place(entries - 1) + 1 + usize::from(layout.after);
+    let filler: Vec<T> = values(&Values::Bits(vec![0xA5, 0x3C, 0x7F]), 0, length);
+    let strided = |data: &[T]| {
+        let mut strided = filler.clone();
+        for (entry, &value) in data.iter().enumerate() {
+            strided[place(entry)] = value;
+        }
+        strided
+    };
+
+    let mut scratch = scratch::<T, D>(plan);
+    let needed = scratch.len();
+    scratch.resize(
+        match input.scratch {
+            Scratch::Exact => needed,
+            Scratch::Longer(more) => needed + usize::from(more),
+            Scratch::Shorter(less) => needed.saturating_sub(usize::from(less)),
+        },
+        T::Real::one(),
+    );
+    let is_long_enough = scratch.len() >= needed;
+    let mut expected_strides = [1; D];
+    for axis in (1..D).rev() {
+        expected_strides[axis - 1] = expected_strides[axis] * shape[axis];
+    }
+    let takes_any = matches!(input.element, ElementType::Bf16 | ElementType::F16);
+    let is_taken = takes_any
+        || (0..D).all(|axis| {
+            strides[axis] == expected_strides[axis] || shape[axis] == 1 || (D == 2 && axis == 0)
+        });
+    for is_adjoint in [false, true] {
+        let held = strided(&data);
+        let array = Array::with_strides(&held, shape, strides).expect("within the slice");
+        let mut found = coefficients.clone();
+        let done = match is_adjoint {
+            false => plan.forward(&array, &mut found, &mut scratch),
+            true => plan.inverse_adjoint(&array, &mut found, &mut scratch),
+        };
+        assert_eq!(done.is_ok(), is_taken && is_long_enough, "{done:?}");
+        let expected = if done.is_ok() {
+            analysed(plan, &data, is_adjoint)
+        } else {
+            coefficients.clone()
+        };
+        assert_same(&found, &expected);
+
+        let mut held = filler.clone();
+        let mut array = ArrayMut::with_strides(&mut held, shape, strides).expect("kept apart");
+        let done = match is_adjoint {
+            false => plan.inverse(&coefficients, &mut array, &mut scratch),
+            true => plan.forward_adjoint(&coefficients, &mut array, &mut scratch),
+        };
+        assert_eq!(done.is_ok(), is_taken && is_long_enough, "{done:?}");
+        if done.is_ok() {
+            let expected = strided(&synthesised(plan, &coefficients, is_adjoint));
+            assert_same(&held, &expected);
+        } else {
+            assert!(bytes(&held) == bytes(&filler), "nothing was written");
+        }
+    }
+    check_lengths(plan, &data, &coefficients);
+}
+
+/// Slices of other lengths and arrays of another shape are refused, and nothing is written.
+fn check_lengths<T: Element<Real: Number>, const D: usize>(
+    plan: &Wavedec<'_, T::Real, D>,
+    data: &[T],
+    coefficients: &[T],
+) {
+    let mut scratch = scratch::<T, D>(plan);
+    let array = Array::new(data, plan.shape()).expect("the plan's shape");
+    let mut longer = [coefficients, &coefficients[..1]].concat();
+    let before = bytes(&longer);
+    assert!(plan.forward(&array, &mut longer, &mut scratch).is_err());
+    assert!(bytes(&longer) == before, "nothing was written");
+    let mut shape = plan.shape();
+    shape[D - 1] += 1;
+    let mut other = vec![data[0]; shape.iter().product()];
+    let before = bytes(&other);
+    let mut array = ArrayMut::new(&mut other, shape).expect("its own shape");
+    assert!(
+        plan.inverse(coefficients, &mut array, &mut scratch)
+            .is_err()
+    );
+    assert!(bytes(&other) == before, "nothing was written");
+}
+
+/// The same bits, or both not a number.
+fn assert_same<T: Element>(found: &[T], expected: &[T]) {
+    assert_eq!(found.len(), expected.len());
+    for (at, (x, y)) in found.iter().zip(expected).enumerate() {
+        #[allow(clippy::eq_op)] // False of what is not a number.
+        let neither = [x, y].map(|x| x.to_real() == x.to_real()) == [false; 2];
+        assert!(
+            neither || bytemuck::bytes_of(x) == bytemuck::bytes_of(y),
+            "{at}"
+        );
+    }
+}
+
+/// `⟨A x, c⟩ = ⟨x, Aᵀ c⟩`, and the same of synthesis; other instructions give nearly the same.
+fn check_adjoints<T: Element<Real: Number>, const D: usize>(
+    plan: &Wavedec<'_, T::Real, D>,
+    input: &Input,
+    tolerance: f64,
+) {
+    let data = values::<T>(&input.values, 0, plan.shape().iter().product());
+    let coefficients = values::<T>(&input.values, 1, plan.coefficients_len());
+    let (x, c) = (double(&data), double(&coefficients));
+    let portable = plan.with_isa(Isa::Portable);
+    for is_adjoint in [false, true] {
+        let analysis = double(&analysed(plan, &data, is_adjoint));
+        let synthesis = double(&synthesised(plan, &coefficients, !is_adjoint));
+        let (left, right) = (product(&analysis, &c), product(&x, &synthesis));
+        assert!(
+            (left - right).abs() <= tolerance * norm(&x) * norm(&c),
+            "{left:e} and {right:e}"
+        );
+        let other = double(&analysed(&portable, &data, is_adjoint));
+        assert!(apart(&analysis, &other) <= tolerance * norm(&x));
+        let other = double(&synthesised(&portable, &coefficients, !is_adjoint));
+        assert!(apart(&synthesis, &other) <= tolerance * norm(&c));
+    }
+}
+
+fn check_round_trip<T: Element<Real: Number>, const D: usize>(
+    plan: &Wavedec<'_, T::Real, D>,
+    input: &Input,
+    tolerance: f64,
+) {
+    let data = values::<T>(&input.values, 0, plan.shape().iter().product());
+    let coefficients = analysed(plan, &data, false);
+    let (x, back) = (
+        double(&data),
+        double(&synthesised(plan, &coefficients, false)),
+    );
+    let size = norm(&x) + norm(&double(&coefficients));
+    assert!(
+        apart(&x, &back) <= tolerance * size,
+        "{:e}",
+        apart(&x, &back) / size
+    );
+}
