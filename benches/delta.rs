@@ -58,5 +58,40 @@ fn benchmark(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, benchmark);
+/// Both ways to write ΔW, around the number of coefficients from which on the second is the faster.
+fn density(c: &mut Criterion) {
+    let mut group = c.benchmark_group("density");
+    group.sample_size(10);
+    let mut weight = vec![1.0f32; SIDE * SIDE];
+    for name in ["db1", "db4", "sym8"] {
+        let wavelet = Wavelet::from_name(name).unwrap();
+        let taps = wavelet.taps();
+        let layer = Geometry::new(SIDE, SIDE, taps).unwrap();
+        let crossing = (taps + 4) * SIDE * SIDE / (40 * taps * taps);
+        for count in [crossing / 4, crossing, 4 * crossing] {
+            let mut places = vec![Location::default(); count];
+            let mut scratch = vec![0; scratch_len((SIDE * SIDE) as u64, count)];
+            locations(SIDE, SIDE, 777, &mut places, &mut scratch).unwrap();
+            let (atoms, mut order) = (vec![Atom::default(); count], vec![0; count]);
+            let atoms = SortedAtoms::new(layer, &places, atoms, &mut order).unwrap();
+            let coefficients: Vec<f32> = (0..count).map(|i| (i as f32).sin()).collect();
+            let spectrum = SparseSpectrum::new(&atoms, &coefficients).unwrap();
+            let delta = DeltaWeight::new(spectrum, Some(wavelet.single()), 25.0).unwrap();
+            let mut scratch = vec![0.0; delta.dense_scratch_len().unwrap()];
+            let mut matrix = MatrixMut::new(&mut weight, SIDE, SIDE).unwrap();
+            group.bench_function(format!("sparse/{name}/{count}"), |b| {
+                b.iter(|| black_box(&delta).write(&mut matrix).unwrap());
+            });
+            group.bench_function(format!("dense/{name}/{count}"), |b| {
+                b.iter(|| {
+                    let delta = black_box(&delta);
+                    delta.write_dense(&mut matrix, &mut scratch).unwrap();
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, benchmark, density);
 criterion_main!(benches);

@@ -39,11 +39,36 @@
 //! dimensions each level is one sweep over the image.
 //!
 //! # How
-//! Direct convolution in polyphase form, in the widest vectors that the machine has ([`with_isa`](Dwt::with_isa) takes
-//! others). Each pair of an operator and its adjoint goes the same way in both directions, with the same taps and the
+//! Convolution in polyphase form, in the widest vectors that the machine has ([`with_isa`](Dwt::with_isa) takes others),
+//! or [lifting steps](crate::lifting) where those are faster ([`algorithm`](Dwt::algorithm)). Each pair of an operator and its adjoint goes the same way in both directions, with the same taps and the
 //! same description of the extension, so that the adjoint's matrix is the transpose of the operator's, but for the
 //! rounding of sums. A NaN or an infinity reaches no coefficient whose `L` samples it is not among. Memory beyond the
 //! arrays is the caller's; each plan tells how much.
+//!
+//! # Coming from PyWavelets
+//! Lengths, values and the order of bands are the same; filters are exact to rounding where PyWavelets' tables are off by up
+//! to 2 · 10⁻¹¹. Plans are made once and take a length or a shape; results go where the caller says, or, with feature
+//! `alloc`, into a `Vec` by the methods that end in `_vec`.
+//!
+//! | PyWavelets | here |
+//! |---|---|
+//! | `pywt.Wavelet("db4")` | [`wavelets::DB4`](crate::filter_bank::wavelets::DB4), [`Wavelet::from_name`](crate::filter_bank::Wavelet::from_name) |
+//! | `pywt.Wavelet("mine", filter_bank=…)` | [`FilterBank::new`], which refuses what does not reconstruct |
+//! | `pywt.Modes.symmetric` | [`ExtensionMode::Symmetric`], [`ExtensionMode::from_name`] |
+//! | `dwt(x, wavelet, mode)` | [`Dwt::forward`] |
+//! | `idwt(cA, cD, wavelet, mode)` | [`Dwt::inverse`]; `None` for a band is a band of zeros |
+//! | `dwt(x, wavelet, mode, axis)` | [`Dwt::forward_along`], [`Dwt::inverse_along`] |
+//! | `dwt2`, `dwtn` | [`Wavedec`] of one level: `cA`, `(cH, cV, cD)` are bands `aa`, `da`, `ad`, `dd` |
+//! | `idwt2`, `idwtn` | [`Wavedec::inverse`], which gives back the shape of the plan, where PyWavelets rounds odd lengths up |
+//! | `wavedec`, `wavedec2`, `wavedecn` | [`Wavedec::forward`] |
+//! | `waverec`, `waverec2`, `waverecn` | [`Wavedec::inverse`] |
+//! | a sequence of wavelets or modes, one an axis | the array of pairs that [`Wavedec::new`] takes |
+//! | `dwt_max_level(n, filter_len)` | [`dwt_max_level`]; more levels are refused, not warned of |
+//! | `dwt_coeff_len(n, filter_len, mode)` | [`Dwt::band_length`] |
+//! | `ravel_coeffs`, `unravel_coeffs` | the order of [`Wavedec`]'s buffer is theirs; [`Wavedec::band`] tells places and shapes |
+//! | `coeffs_to_array` | not there: bands are contiguous, not tiles of an image |
+//! | `pywt.pad(x, n, mode)`, `swt`, `wp`, `cwt` | not there |
+//! | no counterpart | [`Dwt::forward_adjoint`], [`Dwt::inverse_adjoint`]: what a gradient goes through |
 //!
 //! # Sources
 //! - S. G. Mallat, “A theory for multiresolution signal decomposition: the wavelet representation”, IEEE Transactions on
