@@ -132,7 +132,7 @@ fn adjoints<const D: usize>(axes: &[Axis; D], levels: usize) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn lines_come_back_and_have_adjoints((axes, levels) in arrays::<1>(300)) {

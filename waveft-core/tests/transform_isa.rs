@@ -21,7 +21,7 @@ use waveft_core::transform::{Dwt, Wavedec};
 const BLOCKS: [usize; 7] = [8, 16, 32, 64, 128, 1024, 2048];
 
 /// How many units in the last place of a sum's magnitude the instruction sets may be apart.
-const MOST_ULPS: f64 = 8.0;
+const MOST_ULPS: f64 = 4.0;
 
 fn available() -> impl Iterator<Item = Isa> {
     let others = Isa::ALL.into_iter().filter(|&isa| isa != Isa::Portable);
