@@ -37,6 +37,11 @@ LINE_WAVELETS = ["haar", "db2", "db7", "db38", "sym5", "coif2", "bior1.3", "bior
 LINE_LENGTHS = [1, 2, 3, 4, 7, 10, 33, 64, 101, 250, 1001]
 # Axes of arrays with as many axes: how many arrays, and up to which length.
 ARRAY_SETS = {2: (954, 60), 3: (318, 14), 4: (60, 6)}
+DEEP_ARRAYS = [
+    (["haar", "db2"], (61, 50)),
+    (["bior2.2", "db1", "haar"], (40, 17, 9)),
+    (["haar", "bior1.1", "db1", "haar"], (4, 5, 7, 4)),
+]
 LARGE_ARRAYS = [
     (["db4"], ["symmetric"], (100_003,)),
     (["bior6.8"], ["antireflect"], (65_536,)),
@@ -178,6 +183,10 @@ def cases(names):
                 most = min(taps[name], longest) if generator.integers(2) else longest
                 shape.append(int(generator.integers(min(lengths([1, 2], mode)), most + 1)))
             yield axis_names, axis_modes, tuple(shape), int(generator.integers(deepest(axis_names, shape))) + 1
+    for axis_names, shape in DEEP_ARRAYS:
+        for levels in range(1, deepest(axis_names, shape) + 1):
+            for index in range(len(modes)):
+                yield axis_names, [modes[(index * 2**axis) % 9] for axis in range(len(shape))], shape, levels
     for axis_names, axis_modes, shape in LARGE_ARRAYS:
         yield axis_names, axis_modes, shape, min(4, deepest(axis_names, shape))
 
@@ -227,7 +236,8 @@ def matlab(names):
         "own": np.array(products[""]),
         "pywavelets": np.array(products["_pywtCoeffs"]),
     }
-    save_file(tensors, MATLAB, metadata={"wavelets": " ".join(in_order), "notice": MATLAB_NOTICE})
+    metadata = {"wavelets": " ".join(in_order), "modes": " ".join(pywt.Modes.modes), "notice": MATLAB_NOTICE}
+    save_file(tensors, MATLAB, metadata=metadata)
 
 
 def main():
@@ -254,7 +264,7 @@ def main():
     most = [[pywt.dwt_max_level(n, taps) for n in range(200)] for taps in range(2, 104, 2)]
     tensors["dwt_max_level"] = np.array(most, dtype=np.uint8)
     save_file(tensors, GOLDENS, metadata={"wavelets": " ".join(names)})
-    save_file(arrays(names, taps), ARRAYS, metadata={"wavelets": " ".join(names)})
+    save_file(arrays(names, taps), ARRAYS, metadata={"wavelets": " ".join(names), "modes": " ".join(pywt.Modes.modes)})
     matlab(names)
     for path in (GOLDENS, ARRAYS, MATLAB):
         print(path.relative_to(ROOT), path.stat().st_size)

@@ -3,9 +3,13 @@
 //! `tools/transform_goldens.py` makes `data/transform.safetensors`.
 
 mod common;
+mod transform_support;
 
 use common::Layer;
 use safetensors::SafeTensors;
+use transform_support::{
+    APPROXIMATION, DETAIL, ON_APPROXIMATION, ON_DETAIL, ON_SIGNAL, SIGNAL, noise, norm, product,
+};
 use waveft_core::Error;
 use waveft_core::element::Real;
 use waveft_core::extension_mode::ExtensionMode;
@@ -21,26 +25,6 @@ const EVERY_WAVELET: [usize; 6] = [1, 2, 7, 16, 53, 130];
 const EVERY_LENGTH: [&str; 4] = ["db1", "db4", "bior4.4", "coif3"];
 const FULL: [usize; 2] = [4, 9];
 const LARGE: usize = 20_000;
-
-/// The script's streams of noise.
-const SIGNAL: u64 = 0;
-const APPROXIMATION: u64 = 1;
-const DETAIL: u64 = 2;
-const ON_APPROXIMATION: u64 = 3;
-const ON_DETAIL: u64 = 4;
-const ON_SIGNAL: u64 = 5;
-
-/// Uniform in [−1, 1), the same as in the script: the upper 53 bits of SplitMix64.
-fn noise(stream: u64, length: usize) -> Vec<f64> {
-    (0..length as u64)
-        .map(|index| {
-            let z = ((stream << 32 | index) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            ((z ^ (z >> 31)) >> 11) as f64 * 2f64.powi(-52) - 1.0
-        })
-        .collect()
-}
 
 fn dwt<F: Real>(bank: FilterBank<'_, F>, mode: ExtensionMode, length: usize) -> Dwt<'_, F> {
     Dwt::new(bank, mode, length).unwrap()
@@ -82,17 +66,6 @@ fn inverse_adjoint<F: Real>(dwt: &Dwt<'_, F>, signal: &[F]) -> [Vec<F>; 2] {
     [approximation, detail]
 }
 
-/// The inner product, and the sum of its terms' magnitudes.
-fn product(x: &[f64], y: &[f64]) -> (f64, f64) {
-    assert_eq!(x.len(), y.len());
-    let terms = || x.iter().zip(y).map(|(x, y)| x * y);
-    (terms().sum(), terms().map(f64::abs).sum())
-}
-
-fn norm(x: &[f64]) -> f64 {
-    product(x, x).0.sqrt()
-}
-
 /// How far our transforms are from the script's three projections, relative to the sums of magnitudes.
 fn deviation(dwt: &Dwt<'_, f64>, golden: &[f64]) -> f64 {
     let band = dwt.band_length();
@@ -103,22 +76,11 @@ fn deviation(dwt: &Dwt<'_, f64>, golden: &[f64]) -> f64 {
         product(&d, &noise(ON_DETAIL, band)),
         product(&signal, &noise(ON_SIGNAL, signal.len())),
     ];
-    assert_eq!(golden.len(), ours.len());
-    ours.iter()
-        .zip(golden)
-        .map(|((ours, magnitude), golden)| (ours - golden).abs() / magnitude.max(1.0))
-        .fold(0.0, f64::max)
+    transform_support::deviation(&ours, golden)
 }
 
 fn golden(name: &str) -> Vec<f64> {
-    let tensors = SafeTensors::deserialize(GOLDENS).unwrap();
-    let tensor = tensors.tensor(name).unwrap();
-    assert_eq!(tensor.dtype(), safetensors::Dtype::F64);
-    let (values, _) = tensor.data().as_chunks();
-    values
-        .iter()
-        .map(|&value| f64::from_le_bytes(value))
-        .collect()
+    transform_support::golden(GOLDENS, name)
 }
 
 fn wavelet(name: &str) -> FilterBank<'static, f64> {
