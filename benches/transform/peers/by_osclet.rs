@@ -1,9 +1,9 @@
-//! The crate `osclet`. Its plane is one level, whose bands come out transposed.
+//! The crate `osclet`. Its plane is one level, whose bands come out transposed. Its synthesis adds to its output.
 
 use crate::by_levels::{Level, Levels};
 use crate::turns::{Outcome, Transform, Work};
-use osclet::{BorderMode, DaubechiesFamily, Dwt2DExecutor, DwtExecutor, DwtSize, FilterBank2D};
-use osclet::{Osclet, SymletFamily, WaveletFilterProvider};
+use osclet::WaveletFilterProvider;
+use osclet::{BorderMode, Dwt2DExecutor, DwtExecutor, DwtSize, FilterBank2D, Osclet};
 use std::borrow::Cow;
 use std::sync::Arc;
 use wavelets::Wavelet;
@@ -13,14 +13,9 @@ type Executor = Arc<dyn DwtExecutor<f32> + Send + Sync>;
 pub(crate) fn plan(work: &Work<'_>) -> Outcome<Box<dyn Transform>> {
     // It names half-sample symmetry so.
     let mode = BorderMode::Reflect;
-    let executor = match work.wavelet {
-        "haar" => Osclet::make_daubechies_f32(DaubechiesFamily::Db1, mode),
-        "db2" => Osclet::make_daubechies_f32(DaubechiesFamily::Db2, mode),
-        "db4" => Osclet::make_daubechies_f32(DaubechiesFamily::Db4, mode),
-        "sym8" => Osclet::make_symlet_f32(SymletFamily::Sym8, mode),
-        // Its Daubechies wavelets end at 24; any other filter can be given.
-        name => Osclet::make_custom_f32(Arc::new(Taps::of(name)?), mode)?,
-    };
+    // The filters of its own names are some of them reversed, and its Daubechies wavelets end at 24: these are
+    // PyWavelets', which it runs by the same routines.
+    let executor = Osclet::make_custom_f32(Arc::new(Taps::of(work.wavelet)?), mode)?;
     match work.shape[..] {
         [length] => {
             let size = executor.dwt_size(length);
@@ -77,6 +72,8 @@ impl Transform for Line {
 
     fn inverse(&mut self, coefficients: &mut [f32], signal: &mut [f32]) -> Outcome<()> {
         let (low, high) = coefficients.split_at(self.size.approx_length);
+        // It adds to what is there.
+        signal.fill(0.0);
         Ok(self.executor.execute_inverse(low, high, signal)?)
     }
 }
@@ -117,6 +114,9 @@ impl Level for Plane {
 
     fn inverse(&mut self, bands: [&[f32]; 4], array: &mut [f32]) -> Outcome<()> {
         let [rows, columns] = self.shape;
+        // It adds to what is there.
+        array.fill(0.0);
+        self.scratch.fill(0.0);
         let [ll_band, lh_band, hl_band, hh_band] = bands;
         let bands = FilterBank2D {
             ll_band,
