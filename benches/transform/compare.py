@@ -128,7 +128,8 @@ def python_side(library):
             forward, inverse = library(work, signal(work))
             found = forward()
             calls = [forward, lambda: inverse(found)]
-            known[work] = calls, [math.ceil(2e-4 / min(seconds(call) for _ in range(2))) for call in calls]
+            short = work.samples < 2**20
+            known[work] = calls, [math.ceil(2e-4 / min(seconds(call) for _ in range(2))) if short else 1 for call in calls]
         calls, repeats = known[work]
         times = {direction: [] for direction in DIRECTIONS}
         start = time.perf_counter()
@@ -370,7 +371,7 @@ def agreement(run):
             same = coefficients.size == expected.size and len(work.shape) == 1 and not name.endswith("lifting")
             off = relative(coefficients, expected) if same or name == "waveft" else None
             found[name] = off, relative(back, array.ravel())
-        if max(found["waveft"]) > 1e-5:
+        if not all(off <= 1e-5 for off in found["waveft"]):
             sys.exit(f"{work}: waveft's results are not PyWavelets': off by {found['waveft']}")
         notes.append((work, found))
     return notes
