@@ -483,6 +483,7 @@ def main():
         "- ndwt has no sym8; its time there is db8's, which has as many taps. Its lifting gives as many coefficients as samples",
         "- wavelets has no plane; its time there is that of its transforms along the rows and then along the columns",
         "- several levels of wavelets and osclet in 2-D are one level after another",
+        "- osclet extends the end of a line otherwise with 4, 8 and 16 taps; its synthesis adds to its output, which is cleared first",
         *[f"- {line}" for line in machine()],
         f"- {versions()}",
         f"- load average before and after: {load[0]:.1f}, {load[1]:.1f} (1 is this benchmark itself); it took {time.time() - start:.0f} s",

@@ -13,8 +13,8 @@ type Executor = Arc<dyn DwtExecutor<f32> + Send + Sync>;
 pub(crate) fn plan(work: &Work<'_>) -> Outcome<Box<dyn Transform>> {
     // It names half-sample symmetry so.
     let mode = BorderMode::Reflect;
-    // The filters of its own names are some of them reversed, and its Daubechies wavelets end at 24: these are
-    // PyWavelets', which it runs by the same routines.
+    // Its own names end at db24. Filters that are given it runs by the same routines; those for 4, 8 and 16 taps extend
+    // the end of the signal otherwise than PyWavelets does.
     let executor = Osclet::make_custom_f32(Arc::new(Taps::of(work.wavelet)?), mode)?;
     match work.shape[..] {
         [length] => {
