@@ -10,7 +10,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -20,8 +19,8 @@ import numpy
 import peft
 import torch
 from safetensors.torch import load_file, save_file
+from side_by_side import ROOT, commit, judge, machine, seconds, show, significant
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIDE, COUNT, SEED, SCALING = 4096, 2592, 777, 25.0
 WAVELETS = ("db1", "db4", "sym8")
 LARGE = 230_000_000
@@ -54,12 +53,6 @@ class Ours:
         return [int(word) * 1e-9 for word in answer.split()]
 
 
-def seconds(work):
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 class Table:
     def __init__(self):
         self.rows = []
@@ -90,25 +83,6 @@ class Table:
         head = ["work", "waveft", "beside", "its time", "ratio", "target", ""]
         lines = [head, ["---"] * len(head), *self.rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def judge(by_median, by_least):
-    """What to say of shares of what the target allows."""
-    if by_median <= 1:
-        return "met"
-    missed = f"missed by {100 * (by_median - 1):.0f} %"
-    return f"{missed} (met by the minima)" if by_least <= 1 else missed
-
-
-def significant(number):
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
-
-
-def show(duration):
-    for unit, size in (("s", 1), ("ms", 1e-3)):
-        if duration >= size:
-            return f"{duration / size:.3g} {unit}" if duration / size < 100 else f"{duration / size:.0f} {unit}"
-    return f"{duration * 1e6:.3g} µs"
 
 
 def randperm(total):
@@ -299,49 +273,8 @@ def checkpoint(table, ours, waveft, scratch, rounds, with_peft):
     return notes
 
 
-def first_line(*command):
-    try:
-        return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.split("\n")[0]
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def machine():
-    """The processor, its caches, and what else bears on the figures."""
-
-    def read(path):
-        try:
-            return pathlib.Path(path).read_text().strip()
-        except OSError:
-            return "unknown"
-
-    cpu = dict(
-        [part.strip() for part in line.split(":", 1)]
-        for line in read("/proc/cpuinfo").split("\n\n")[0].splitlines()
-        if ":" in line
-    )
-    caches = []
-    for index in sorted(pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        kind = {"Data": "d", "Instruction": "i"}.get(read(index / "type"), "")
-        caches.append(f"L{read(index / 'level')}{kind} {read(index / 'size')}")
-    model = f"{cpu.get('model name', platform.machine())} (family {cpu.get('cpu family')}, model {cpu.get('model')})"
-    widest = next((isa for isa in ("avx512f", "avx2") if isa in cpu.get("flags", "").split()), "neither AVX2 nor AVX-512")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    virtual = ", a virtual machine" if "hypervisor" in cpu.get("flags", "") else ""
-    return [
-        f"{model}, {widest}, {os.cpu_count()} cores{virtual}",
-        f"caches: {', '.join(caches)}; memory: {memory:.0f} GiB",
-        f"{platform.system()} {platform.release()}; transparent huge pages: {read('/sys/kernel/mm/transparent_hugepage/enabled')}",
-    ]
-
-
 def versions():
-    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, cwd=ROOT).stdout
-    commit = first_line("git", "rev-parse", "--short", "HEAD") + (" with changes" if changed else "")
-    return (
-        f"waveft {commit}, {first_line('rustc', '--version')}; "
-        f"peft {peft.__version__}, torch {torch.__version__}, Python {platform.python_version()}"
-    )
+    return f"{commit()}; peft {peft.__version__}, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def main():
