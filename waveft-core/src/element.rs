@@ -2,14 +2,26 @@
 
 use crate::filter_bank::{FilterBank, Wavelet};
 use crate::lanes::Vectors;
+use crate::transform::kernels::{LineKernels, PlaneKernels};
 use bytemuck::Pod;
 use half::{bf16, f16};
 use num_traits::NumAssign;
 
 /// A type that transforms are computed in: `f32` or `f64`.
 pub trait Real:
-    Element<Real = Self> + Vectors + NumAssign + From<i16> + PartialOrd + Send + Sync + 'static
+    Element<Real = Self>
+    + Vectors
+    + PlaneKernels
+    + NumAssign
+    + From<i16>
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
 {
+    /// Zero.
+    const ZERO: Self;
+
     /// The wavelet's filters in this type, each tap rounded once.
     fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self>;
 
@@ -18,7 +30,7 @@ pub trait Real:
 }
 
 /// A type that a weight is stored in: `f32`, `f64`, [`struct@bf16`] or [`struct@f16`].
-pub trait Element: Pod {
+pub trait Element: Pod + LineKernels<Sums = Self::Real> {
     /// What is computed in: `f64` for `f64`, else `f32`.
     type Real: Real;
 
@@ -48,6 +60,8 @@ pub trait Element: Pod {
 macro_rules! real {
     ($real:ty, $bank:ident) => {
         impl Real for $real {
+            const ZERO: Self = 0.0;
+
             #[inline(always)]
             fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self> {
                 wavelet.$bank()

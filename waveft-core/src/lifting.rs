@@ -108,6 +108,13 @@ pub struct Step<F> {
 }
 
 impl<F: Real> Step<F> {
+    /// A step that adds nothing.
+    pub(crate) const NONE: Self = Self {
+        target: Phase::Even,
+        shift: 0,
+        taps: [F::ZERO; 2],
+    };
+
     /// The array that is added to; the other one is the source.
     pub const fn target(&self) -> Phase {
         self.target

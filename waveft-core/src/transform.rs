@@ -81,6 +81,7 @@
 mod allocating;
 mod along;
 mod frame;
+pub(crate) mod kernels;
 mod levels;
 mod plane;
 mod rows;
@@ -90,9 +91,9 @@ use crate::error::Error;
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
-use crate::lanes::{LaneKernel, Lanes};
 use crate::lifting::{Lifting, Step};
-use frame::{Beyond, Factors, Frame};
+use frame::{Beyond, Direction, Factors, Frame};
+use kernels::{Analyse, Synthesise};
 pub use levels::{Band, Wavedec};
 
 /// How a line is transformed. The results are the same but for rounding.
@@ -244,7 +245,7 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.length, found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.forward_frame();
+        let frame = &self.forward_frame(Direction::Gather);
         let steps = self.lifting(Lifting::analysis_steps, Lifting::scales);
         self.analyse(frame, steps, signal, bands, scratch);
         Ok(())
@@ -267,7 +268,7 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.reconstructed_length(), found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.inverse_frame(self.reconstructed_length());
+        let frame = &self.inverse_frame(self.reconstructed_length(), Direction::Scatter);
         let steps = self.lifting(Lifting::synthesis_steps, Lifting::inverse_scales);
         self.synthesise(frame, steps, bands, signal, scratch);
         Ok(())
@@ -292,7 +293,7 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.length, found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.forward_frame();
+        let frame = &self.forward_frame(Direction::Scatter);
         let steps = self.lifting(Lifting::analysis_adjoint_steps, Lifting::scales);
         self.synthesise(frame, steps, bands, signal, scratch);
         Ok(())
@@ -316,79 +317,72 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.reconstructed_length(), found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.inverse_frame(self.reconstructed_length());
+        let frame = &self.inverse_frame(self.reconstructed_length(), Direction::Gather);
         let steps = self.lifting(Lifting::synthesis_adjoint_steps, Lifting::inverse_scales);
         self.analyse(frame, steps, signal, bands, scratch);
         Ok(())
     }
 
     /// The bank's factors, if the plan is to use them.
-    fn lifting<S>(
+    fn lifting<S: Iterator<Item = Step<F>>>(
         &self,
         steps: impl Fn(&Lifting<'a, F>) -> S,
         scales: impl Fn(&Lifting<'a, F>) -> [F; 2],
-    ) -> Option<Factors<F, S>> {
+    ) -> Option<Factors<F>> {
         let lifting = match self.algorithm() {
             Algorithm::Direct => return None,
             Algorithm::Lifting => self.bank.lifting()?,
         };
-        Some(Factors {
-            steps: steps(&lifting),
-            scales: scales(&lifting),
-            offsets: lifting.offsets(),
-        })
+        let steps = steps(&lifting);
+        Some(Factors::new(steps, scales(&lifting), lifting.offsets()))
     }
 
     fn analyse<T: Element<Real = F>>(
         &self,
         frame: &Frame<F>,
-        factors: Option<Factors<F, impl Iterator<Item = Step<F>> + Clone>>,
+        factors: Option<Factors<F>>,
         signal: &[T],
         bands: [&mut [T]; 2],
         scratch: &mut [F],
     ) {
         let line = Analyse {
             frame,
+            factors: factors.as_ref(),
             signal,
             bands,
             scratch,
         };
-        match factors {
-            None => self.isa.run_lanes(line),
-            Some(factors) => self.isa.run_lanes(Lifted { line, factors }),
-        }
+        T::analyse_line(self.isa, line);
     }
 
     fn synthesise<T: Element<Real = F>>(
         &self,
         frame: &Frame<F>,
-        factors: Option<Factors<F, impl Iterator<Item = Step<F>> + Clone>>,
+        factors: Option<Factors<F>>,
         bands: [&[T]; 2],
         signal: &mut [T],
         scratch: &mut [F],
     ) {
         let line = Synthesise {
             frame,
+            factors: factors.as_ref(),
             bands,
             signal,
             scratch,
         };
-        match factors {
-            None => self.isa.run_lanes(line),
-            Some(factors) => self.isa.run_lanes(Lifted { line, factors }),
-        }
+        T::synthesise_line(self.isa, line);
     }
 
     /// Analysis of the signal with its extension; its transpose is the adjoint.
-    fn forward_frame(&self) -> Frame<F> {
+    fn forward_frame(&self, direction: Direction) -> Frame<F> {
         let (low, high) = (self.bank.dec_lo(), self.bank.dec_hi());
         let taps = low.iter().zip(high).rev().map(|(&low, &high)| [low, high]);
         let beyond = Beyond::Extension(self.mode);
-        Frame::new(beyond, self.length, self.band_length(), taps)
+        Frame::new(beyond, self.length, self.band_length(), taps, direction)
     }
 
     /// Synthesis is this frame's transpose. Around the `samples` there is nothing, or, for periodization, themselves.
-    fn inverse_frame(&self, samples: usize) -> Frame<F> {
+    fn inverse_frame(&self, samples: usize, direction: Direction) -> Frame<F> {
         let (low, high) = (self.bank.rec_lo(), self.bank.rec_hi());
         let taps = low.iter().zip(high).map(|(&low, &high)| [low, high]);
         let beyond = match self.mode {
@@ -397,7 +391,7 @@ impl<'a, F: Real> Dwt<'a, F> {
             },
             _ => Beyond::Nothing,
         };
-        Frame::new(beyond, samples, self.band_length(), taps)
+        Frame::new(beyond, samples, self.band_length(), taps, direction)
     }
 
     fn check(&self, samples: usize, found: [usize; 3], scratch: &[F]) -> Result<(), Error> {
@@ -446,88 +440,4 @@ pub const fn dwt_max_level(length: usize, taps: usize) -> usize {
         return 0;
     }
     (length / (taps - 1)).ilog2() as usize
-}
-
-/// One line, from samples to coefficients.
-struct Analyse<'a, F, T> {
-    frame: &'a Frame<F>,
-    signal: &'a [T],
-    bands: [&'a mut [T]; 2],
-    scratch: &'a mut [F],
-}
-
-impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Analyse<'_, F, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<F>>(self) {
-        let [low, high] = self.bands;
-        self.frame
-            .analyse::<L, _, _>(self.signal, low, high, self.scratch);
-    }
-}
-
-/// One line, from coefficients to samples.
-struct Synthesise<'a, F, T> {
-    frame: &'a Frame<F>,
-    bands: [&'a [T]; 2],
-    signal: &'a mut [T],
-    scratch: &'a mut [F],
-}
-
-impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Synthesise<'_, F, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<F>>(self) {
-        let [low, high] = self.bands;
-        self.frame
-            .synthesise::<L, _, _>(low, high, self.signal, self.scratch);
-    }
-}
-
-/// One line in lifting steps.
-struct Lifted<K, F, S> {
-    line: K,
-    factors: Factors<F, S>,
-}
-
-impl<F, T, S> LaneKernel<F> for Lifted<Analyse<'_, F, T>, F, S>
-where
-    F: Real,
-    T: Element<Real = F>,
-    S: Iterator<Item = Step<F>> + Clone,
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<F>>(self) {
-        let Analyse {
-            frame,
-            signal,
-            bands: [low, high],
-            scratch,
-        } = self.line;
-        frame.analyse_lifted::<L, _, _>(self.factors, signal, low, high, scratch);
-    }
-}
-
-impl<F, T, S> LaneKernel<F> for Lifted<Synthesise<'_, F, T>, F, S>
-where
-    F: Real,
-    T: Element<Real = F>,
-    S: Iterator<Item = Step<F>> + Clone,
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<F>>(self) {
-        let Synthesise {
-            frame,
-            bands,
-            signal,
-            scratch,
-        } = self.line;
-        frame.synthesise_lifted::<L, _, _>(self.factors, bands, signal, scratch);
-    }
 }

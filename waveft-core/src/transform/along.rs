@@ -1,6 +1,6 @@
 //! Many lines at once: a transform along one axis of strided arrays.
 
-use super::frame::Frame;
+use super::frame::{Direction, Frame};
 use super::rows::{AnalyseRows, Rows, SynthesiseRows};
 use super::{Dwt, check_scratch};
 use crate::array::{Array, ArrayMut};
@@ -56,8 +56,9 @@ impl<F: Real> Dwt<'_, F> {
             shapes: [signal.shape(), approximation.shape(), detail.shape()],
             strides: [signal.strides(), approximation.strides(), detail.strides()],
         };
+        let frame = self.forward_frame(Direction::Gather);
         let bands = [approximation.data(), detail.data()];
-        self.analyse_along(&lines, &self.forward_frame(), signal.data(), bands, scratch)
+        self.analyse_along(&lines, &frame, signal.data(), bands, scratch)
     }
 
     /// [`inverse`](Self::inverse) of every line along an axis, as [`forward_along`](Self::forward_along); `signal` has
@@ -73,7 +74,7 @@ impl<F: Real> Dwt<'_, F> {
         signal: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let frame = self.inverse_frame(self.reconstructed_length());
+        let frame = self.inverse_frame(self.reconstructed_length(), Direction::Scatter);
         self.synthesise_along(axis, &frame, [approximation, detail], signal, scratch)
     }
 
@@ -90,7 +91,7 @@ impl<F: Real> Dwt<'_, F> {
         signal: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let frame = self.forward_frame();
+        let frame = self.forward_frame(Direction::Scatter);
         self.synthesise_along(axis, &frame, [approximation, detail], signal, scratch)
     }
 
@@ -113,7 +114,7 @@ impl<F: Real> Dwt<'_, F> {
             shapes: [signal.shape(), approximation.shape(), detail.shape()],
             strides: [signal.strides(), approximation.strides(), detail.strides()],
         };
-        let frame = self.inverse_frame(self.reconstructed_length());
+        let frame = self.inverse_frame(self.reconstructed_length(), Direction::Gather);
         let bands = [approximation.data(), detail.data()];
         self.analyse_along(&lines, &frame, signal.data(), bands, scratch)
     }
@@ -136,15 +137,18 @@ impl<F: Real> Dwt<'_, F> {
             T::as_reals_mut(high),
         ) {
             for [start, low_start, high_start] in lines.starts(side) {
-                self.isa.run_lanes(AnalyseRows {
-                    frame,
-                    width: lines.shapes[0][side],
-                    signal: Rows::new(&signal[start..], from),
-                    bands: [
-                        Rows::new(&mut low[low_start..], to),
-                        Rows::new(&mut high[high_start..], other),
-                    ],
-                });
+                F::analyse_rows(
+                    self.isa,
+                    AnalyseRows {
+                        frame,
+                        width: lines.shapes[0][side],
+                        signal: Rows::new(&signal[start..], from),
+                        bands: [
+                            Rows::new(&mut low[low_start..], to),
+                            Rows::new(&mut high[high_start..], other),
+                        ],
+                    },
+                );
             }
             return Ok(());
         }
@@ -153,13 +157,7 @@ impl<F: Real> Dwt<'_, F> {
         let (other_band, scratch) = scratch.split_at_mut(frame.coefficients);
         for [start, low_start, high_start] in lines.starts(D) {
             gather(&signal[start..], from, line);
-            self.analyse(
-                frame,
-                None::<NoSteps<F>>,
-                line,
-                [&mut *band, &mut *other_band],
-                scratch,
-            );
+            self.analyse(frame, None, line, [&mut *band, &mut *other_band], scratch);
             scatter(band, &mut low[low_start..], to);
             scatter(other_band, &mut high[high_start..], other);
         }
@@ -189,16 +187,19 @@ impl<F: Real> Dwt<'_, F> {
         {
             for [start, low_start, high_start] in lines.starts(side) {
                 for first in (0..lines.shapes[0][side]).step_by(SIDE_BY_SIDE) {
-                    self.isa.run_lanes(SynthesiseRows {
-                        frame,
-                        width: SIDE_BY_SIDE.min(lines.shapes[0][side] - first),
-                        bands: [
-                            Rows::new(&low[low_start + first..], from),
-                            Rows::new(&high[high_start + first..], other),
-                        ],
-                        signal: Rows::new(&mut signal[start + first..], to),
-                        scratch: &mut *scratch,
-                    });
+                    F::synthesise_rows(
+                        self.isa,
+                        SynthesiseRows {
+                            frame,
+                            width: SIDE_BY_SIDE.min(lines.shapes[0][side] - first),
+                            bands: [
+                                Rows::new(&low[low_start + first..], from),
+                                Rows::new(&high[high_start + first..], other),
+                            ],
+                            signal: Rows::new(&mut signal[start + first..], to),
+                            scratch: &mut *scratch,
+                        },
+                    );
                 }
             }
             return Ok(());
@@ -209,21 +210,12 @@ impl<F: Real> Dwt<'_, F> {
         for [start, low_start, high_start] in lines.starts(D) {
             gather(&low[low_start..], from, band);
             gather(&high[high_start..], other, other_band);
-            self.synthesise(
-                frame,
-                None::<NoSteps<F>>,
-                [&*band, &*other_band],
-                line,
-                scratch,
-            );
+            self.synthesise(frame, None, [&*band, &*other_band], line, scratch);
             scatter(line, &mut signal[start..], to);
         }
         Ok(())
     }
 }
-
-/// Lines are convolved.
-type NoSteps<F> = super::Factors<F, core::iter::Empty<super::Step<F>>>;
 
 /// The lines along an axis of a signal and its two bands.
 struct Lines<const D: usize> {

@@ -60,12 +60,20 @@ pub(super) struct Frame<F> {
     pub(super) coefficients: usize,
     /// `L`.
     taps: usize,
-    /// What a sample of a coefficient is multiplied by for the low-pass and for the high-pass band,
-    /// first sample first.
+    /// In the order of the terms that are combined. From samples to coefficients: what a coefficient's
+    /// samples are multiplied by for either band, first sample first. From coefficients to samples: what
+    /// coefficients `u`, `u − 1`, … are multiplied by for the even and for the odd sample of pair `u`,
+    /// first that of the low-pass, then that of the high-pass band.
     pairs: [[F; 2]; MAX_TAPS],
-    /// For each coefficient `u`, `u − 1`, … that a pair of samples belongs to, first of the low-pass then
-    /// of the high-pass band, what it is multiplied by for the even and for the odd sample.
-    transposed: [[F; 2]; MAX_TAPS],
+}
+
+/// Which of a frame's two operators is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// From samples to coefficients.
+    Gather,
+    /// From coefficients to samples, the transpose.
+    Scatter,
 }
 
 impl<F: Real> Frame<F> {
@@ -74,15 +82,17 @@ impl<F: Real> Frame<F> {
         samples: usize,
         coefficients: usize,
         taps: impl ExactSizeIterator<Item = [F; 2]>,
+        direction: Direction,
     ) -> Self {
         let count = taps.len().min(MAX_TAPS);
         let mut pairs = [[F::zero(); 2]; MAX_TAPS];
         for (pair, taps) in pairs.iter_mut().zip(taps) {
             *pair = taps;
         }
-        let mut transposed = pairs;
-        for pair in transposed.chunks_exact_mut(2) {
-            (pair[0][1], pair[1][0]) = (pair[1][0], pair[0][1]);
+        if direction == Direction::Scatter {
+            for pair in pairs.chunks_exact_mut(2).take(count / 2) {
+                (pair[0][1], pair[1][0]) = (pair[1][0], pair[0][1]);
+            }
         }
         Self {
             beyond,
@@ -90,7 +100,6 @@ impl<F: Real> Frame<F> {
             coefficients,
             taps: count,
             pairs,
-            transposed,
         }
     }
 
@@ -109,16 +118,10 @@ impl<F: Real> Frame<F> {
         }
     }
 
-    /// For each sample of a coefficient, its tap of either band.
+    /// The taps, in the order of the terms that are combined.
     #[inline(always)]
     pub(super) fn pairs(&self) -> &[[F; 2]] {
         self.pairs.get(..self.taps).unwrap_or_default()
-    }
-
-    /// For each coefficient that a pair of samples belongs to, its tap of either sample.
-    #[inline(always)]
-    pub(super) fn transposed(&self) -> &[[F; 2]] {
-        self.transposed.get(..self.taps).unwrap_or_default()
     }
 
     fn chunk(&self) -> usize {
@@ -156,7 +159,7 @@ impl<F: Real> Frame<F> {
     #[inline(always)]
     pub(super) fn analyse_lifted<L, T, U>(
         &self,
-        factors: Factors<F, impl Iterator<Item = Step<F>> + Clone>,
+        factors: &Factors<F>,
         samples: &[T],
         low: &mut [U],
         high: &mut [U],
@@ -176,7 +179,7 @@ impl<F: Real> Frame<F> {
                 return;
             };
             self.split::<L, _>(samples, first, even, odd);
-            for step in factors.steps.clone() {
+            for step in factors.steps.iter().take(factors.count) {
                 step.apply_in::<L>(even, odd);
             }
             let [a, b] = factors.offsets;
@@ -189,7 +192,7 @@ impl<F: Real> Frame<F> {
     #[inline(always)]
     pub(super) fn synthesise_lifted<L, T, U>(
         &self,
-        factors: Factors<F, impl Iterator<Item = Step<F>> + Clone>,
+        factors: &Factors<F>,
         bands: [&[T]; 2],
         samples: &mut [U],
         scratch: &mut [F],
@@ -202,14 +205,14 @@ impl<F: Real> Frame<F> {
         let covering = self.pairs_covering(0..samples.len() as isize);
         for start in covering.clone().step_by(chunk) {
             let count = chunk.min((covering.end - start) as usize);
-            let [even, odd] = self.lift_pairs::<L, _>(&factors, bands, start, count, scratch);
+            let [even, odd] = self.lift_pairs::<L, _>(factors, bands, start, count, scratch);
             join::<L, _, _>(even, odd, 2 * start + self.shift(), samples);
         }
         for outside in self.outside() {
             let covering = self.pairs_covering(outside.clone());
             for start in covering.clone().step_by(chunk) {
                 let count = chunk.min((covering.end - start) as usize);
-                let [even, odd] = self.lift_pairs::<L, _>(&factors, bands, start, count, scratch);
+                let [even, odd] = self.lift_pairs::<L, _>(factors, bands, start, count, scratch);
                 let values = even.iter().zip(odd).flat_map(|(&even, &odd)| [even, odd]);
                 for (index, value) in (2 * start + self.shift()..).zip(values) {
                     if outside.contains(&index) {
@@ -224,7 +227,7 @@ impl<F: Real> Frame<F> {
     #[inline(always)]
     fn lift_pairs<'s, L, T>(
         &self,
-        factors: &Factors<F, impl Iterator<Item = Step<F>> + Clone>,
+        factors: &Factors<F>,
         bands: [&[T]; 2],
         start: isize,
         count: usize,
@@ -240,7 +243,7 @@ impl<F: Real> Frame<F> {
         let before = start + 1 - self.half() as isize;
         self.copy::<L, _>(bands[0], before, factors.scales[0], first);
         self.copy::<L, _>(bands[1], before, factors.scales[1], second);
-        for step in factors.steps.clone() {
+        for step in factors.steps.iter().take(factors.count) {
             step.apply_in::<L>(first, second);
         }
         let [a, b] = factors.offsets;
@@ -395,6 +398,13 @@ impl<F: Real> Frame<F> {
 
     /// The sample at an index that may be outside the line.
     fn sample<T: Element<Real = F>>(&self, samples: &[T], index: isize) -> F {
+        if let Beyond::Extension(mode) = self.beyond
+            && let Some((at, negated)) = mode.mirrored(index, samples.len())
+            && let Some(sample) = samples.get(at)
+        {
+            let sample = sample.to_real();
+            return if negated { F::zero() - sample } else { sample };
+        }
         let mut sum = F::zero();
         for (at, weight) in self.beyond.sample(index, samples.len()) {
             if let (Some(sample), true) = (samples.get(at), weight != 0) {
@@ -427,7 +437,7 @@ impl<F: Real> Frame<F> {
         if let Some(samples) = samples.get_mut(own).filter(|_| !inner.is_empty()) {
             let first = inner.start as usize;
             let terms = Terms {
-                taps: self.transposed(),
+                taps: self.pairs(),
                 inputs: |back| [low, high].map(|band| band.get(first - back..).unwrap_or_default()),
             };
             combine::<L, _, _>(&terms, &mut Joined(samples));
@@ -536,11 +546,33 @@ pub(super) const fn scratch_len(coefficients: usize, taps: usize) -> usize {
     2 * chunk + 2 * (chunk + taps / 2)
 }
 
-/// An operator in factors.
-pub(super) struct Factors<F, S> {
-    pub(super) steps: S,
-    pub(super) scales: [F; 2],
-    pub(super) offsets: [usize; 2],
+/// An operator in factors: the first `count` of the steps.
+#[derive(Clone, Copy)]
+pub(super) struct Factors<F> {
+    steps: [Step<F>; MAX_TAPS / 2 + 1],
+    count: usize,
+    scales: [F; 2],
+    offsets: [usize; 2],
+}
+
+impl<F: Real> Factors<F> {
+    pub(super) fn new(
+        steps: impl Iterator<Item = Step<F>>,
+        scales: [F; 2],
+        offsets: [usize; 2],
+    ) -> Self {
+        let mut factors = Self {
+            steps: [Step::NONE; _],
+            count: 0,
+            scales,
+            offsets,
+        };
+        for (place, step) in factors.steps.iter_mut().zip(steps) {
+            *place = step;
+            factors.count += 1;
+        }
+        factors
+    }
 }
 
 /// Each number times a factor.
@@ -678,7 +710,7 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
         }
         let (low, high) = (&*low, &*high);
         let terms = Terms {
-            taps: self.frame.transposed(),
+            taps: self.frame.pairs(),
             inputs: |back| [low, high].map(|band| band.get(half - 1 - back..).unwrap_or_default()),
         };
         let [even, odd] = &mut self.halves;

@@ -1,9 +1,10 @@
 //! The separable transform of an array, over one or more levels.
 
-use super::frame::Frame;
+use super::frame::{Direction, Frame};
+use super::kernels::{Analyse, Synthesise};
 use super::plane::{AnalysePlane, Plane, SynthesisePlane};
 use super::rows::{AnalyseRows, Rows, SynthesiseRows};
-use super::{Analyse, Dwt, Synthesise, check_scratch, dwt_max_level};
+use super::{Dwt, check_scratch, dwt_max_level};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::error::Error;
@@ -373,7 +374,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
                 1 => (data, stride),
                 _ => (&*from, outer_stride(row_major(self.shape_after(level - 1)))),
             };
-            let frames = self.frames(level, side);
+            let frames = self.frames(level, side, Direction::Gather);
             analyse_level(self.isa, &frames, data, stride, approximation, own, scratch);
             core::mem::swap(&mut from, &mut to);
         }
@@ -404,7 +405,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
             } else {
                 &from[..length]
             };
-            let frames = self.frames(level, side);
+            let frames = self.frames(level, side, Direction::Scatter);
             if level == 1 {
                 synthesise_level(self.isa, &frames, approximation, own, data, stride, scratch);
             } else {
@@ -440,10 +441,10 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
         })
     }
 
-    fn frames(&self, level: usize, side: Side) -> [Frame<F>; D] {
+    fn frames(&self, level: usize, side: Side, direction: Direction) -> [Frame<F>; D] {
         self.dwts(level).map(|dwt| match side {
-            Side::Analysis => dwt.forward_frame(),
-            Side::Synthesis => dwt.inverse_frame(dwt.length()),
+            Side::Analysis => dwt.forward_frame(direction),
+            Side::Synthesis => dwt.inverse_frame(dwt.length(), direction),
         })
     }
 
@@ -607,18 +608,21 @@ impl<F: Real> Wavedec<'_, F, 2> {
             rows.len() * shape[1],
             bands.each_ref().map(|band| band.len()),
         )?;
-        let [vertical, horizontal] = self.frames(level, Side::Analysis);
-        self.isa.run_lanes(AnalysePlane {
-            plane: &Plane {
-                rows: vertical,
-                columns: horizontal,
+        let [vertical, horizontal] = self.frames(level, Side::Analysis, Direction::Gather);
+        F::analyse_plane(
+            self.isa,
+            AnalysePlane {
+                plane: &Plane {
+                    rows: vertical,
+                    columns: horizontal,
+                },
+                first: rows.start,
+                image: source.data(),
+                stride: outer_stride(source.strides()),
+                bands,
+                scratch,
             },
-            first: rows.start,
-            image: source.data(),
-            stride: outer_stride(source.strides()),
-            bands,
-            scratch,
-        });
+        );
         Ok(())
     }
 
@@ -640,19 +644,22 @@ impl<F: Real> Wavedec<'_, F, 2> {
         self.check_part(level, &rows, height, target.strides(), scratch)?;
         check_shape("target", [rows.len(), width], target.shape())?;
         check_bands(product(shape), bands.map(<[F]>::len))?;
-        let [vertical, horizontal] = self.frames(level, Side::Synthesis);
+        let [vertical, horizontal] = self.frames(level, Side::Synthesis, Direction::Scatter);
         let stride = outer_stride(target.strides());
-        self.isa.run_lanes(SynthesisePlane {
-            plane: &Plane {
-                rows: vertical,
-                columns: horizontal,
+        F::synthesise_plane(
+            self.isa,
+            SynthesisePlane {
+                plane: &Plane {
+                    rows: vertical,
+                    columns: horizontal,
+                },
+                bands,
+                target: rows,
+                image: target.data(),
+                stride,
+                scratch,
             },
-            bands,
-            target: rows,
-            image: target.data(),
-            stride,
-            scratch,
-        });
+        );
         Ok(())
     }
 
@@ -738,26 +745,33 @@ fn analyse_level<F: Real, const D: usize>(
     scratch: &mut [F],
 ) {
     match frames.as_slice() {
-        [frame] => isa.run_lanes(Analyse {
-            frame,
-            signal: &data[..frame.samples],
-            bands: [approximation, details],
-            scratch,
-        }),
+        [frame] => F::analyse_line(
+            isa,
+            Analyse {
+                frame,
+                factors: None,
+                signal: &data[..frame.samples],
+                bands: [approximation, details],
+                scratch,
+            },
+        ),
         [rows, columns] => {
             let mut details = details.chunks_exact_mut(approximation.len());
             let mut detail = || details.next().unwrap_or_default();
-            isa.run_lanes(AnalysePlane {
-                plane: &Plane {
-                    rows: *rows,
-                    columns: *columns,
+            F::analyse_plane(
+                isa,
+                AnalysePlane {
+                    plane: &Plane {
+                        rows: *rows,
+                        columns: *columns,
+                    },
+                    first: 0,
+                    image: data,
+                    stride,
+                    bands: [approximation, detail(), detail(), detail()],
+                    scratch,
                 },
-                first: 0,
-                image: data,
-                stride,
-                bands: [approximation, detail(), detail(), detail()],
-                scratch,
-            });
+            );
         }
         _ => analyse_axes(isa, frames, data, approximation, details, scratch),
     }
@@ -797,19 +811,26 @@ fn analyse_axes<F: Real, const D: usize>(
             let bands = low.chunks_exact_mut(size).zip(high.chunks_exact_mut(size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
-                    isa.run_lanes(Analyse {
-                        frame,
-                        signal,
-                        bands: [low, high],
-                        scratch: &mut *scratch,
-                    });
+                    F::analyse_line(
+                        isa,
+                        Analyse {
+                            frame,
+                            factors: None,
+                            signal,
+                            bands: [low, high],
+                            scratch: &mut *scratch,
+                        },
+                    );
                 } else {
-                    isa.run_lanes(AnalyseRows {
-                        frame,
-                        width: inner,
-                        signal: Rows::new(signal, inner),
-                        bands: [low, high].map(|band| Rows::new(band, inner)),
-                    });
+                    F::analyse_rows(
+                        isa,
+                        AnalyseRows {
+                            frame,
+                            width: inner,
+                            signal: Rows::new(signal, inner),
+                            bands: [low, high].map(|band| Rows::new(band, inner)),
+                        },
+                    );
                 }
             }
         }
@@ -832,26 +853,33 @@ fn synthesise_level<F: Real, const D: usize>(
     scratch: &mut [F],
 ) {
     match frames.as_slice() {
-        [frame] => isa.run_lanes(Synthesise {
-            frame,
-            bands: [approximation, details],
-            signal: &mut data[..frame.samples],
-            scratch,
-        }),
+        [frame] => F::synthesise_line(
+            isa,
+            Synthesise {
+                frame,
+                factors: None,
+                bands: [approximation, details],
+                signal: &mut data[..frame.samples],
+                scratch,
+            },
+        ),
         [rows, columns] => {
             let mut details = details.chunks_exact(approximation.len());
             let mut detail = || details.next().unwrap_or_default();
-            isa.run_lanes(SynthesisePlane {
-                plane: &Plane {
-                    rows: *rows,
-                    columns: *columns,
+            F::synthesise_plane(
+                isa,
+                SynthesisePlane {
+                    plane: &Plane {
+                        rows: *rows,
+                        columns: *columns,
+                    },
+                    bands: [approximation, detail(), detail(), detail()],
+                    target: 0..rows.samples,
+                    image: data,
+                    stride,
+                    scratch,
                 },
-                bands: [approximation, detail(), detail(), detail()],
-                target: 0..rows.samples,
-                image: data,
-                stride,
-                scratch,
-            });
+            );
         }
         _ => synthesise_axes(isa, frames, approximation, details, data, scratch),
     }
@@ -890,20 +918,27 @@ fn synthesise_axes<F: Real, const D: usize>(
             let bands = low.chunks_exact(size).zip(high.chunks_exact(size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
-                    isa.run_lanes(Synthesise {
-                        frame,
-                        bands: [low, high],
-                        signal,
-                        scratch: &mut *scratch,
-                    });
+                    F::synthesise_line(
+                        isa,
+                        Synthesise {
+                            frame,
+                            factors: None,
+                            bands: [low, high],
+                            signal,
+                            scratch: &mut *scratch,
+                        },
+                    );
                 } else {
-                    isa.run_lanes(SynthesiseRows {
-                        frame,
-                        width: inner,
-                        bands: [low, high].map(|band| Rows::new(band, inner)),
-                        signal: Rows::new(signal, inner),
-                        scratch: &mut *scratch,
-                    });
+                    F::synthesise_rows(
+                        isa,
+                        SynthesiseRows {
+                            frame,
+                            width: inner,
+                            bands: [low, high].map(|band| Rows::new(band, inner)),
+                            signal: Rows::new(signal, inner),
+                            scratch: &mut *scratch,
+                        },
+                    );
                 }
             }
         }

@@ -40,7 +40,7 @@ impl<F: Real> Plane<F> {
 
 /// From an image, of which rows are `stride` apart, to rows of its four bands, from row `first` on as many
 /// as there is room for: both low-pass, rows low-pass and columns high-pass, the reverse, both high-pass.
-pub(super) struct AnalysePlane<'a, F> {
+pub struct AnalysePlane<'a, F> {
     pub(super) plane: &'a Plane<F>,
     pub(super) first: usize,
     pub(super) image: &'a [F],
@@ -120,7 +120,7 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
 
 /// From the four bands to some rows of the image, which are `stride` apart; to all of them if the operator
 /// has an extension.
-pub(super) struct SynthesisePlane<'a, F> {
+pub struct SynthesisePlane<'a, F> {
     pub(super) plane: &'a Plane<F>,
     pub(super) bands: [&'a [F]; 4],
     pub(super) target: Range<usize>,
@@ -189,7 +189,7 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
     bands: &[Rows<&'b [F]>; 2],
     [even, odd]: [&mut [F]; 2],
 ) {
-    let taps = frame.transposed();
+    let taps = frame.pairs();
     let rows = |row: usize| {
         let row = |band: &Rows<&'b [F]>| band.data.get(row * band.stride..).unwrap_or_default();
         bands.each_ref().map(row)

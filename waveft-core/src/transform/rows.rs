@@ -19,7 +19,7 @@ impl<S> Rows<S> {
 }
 
 /// From rows of samples to rows of coefficients.
-pub(super) struct AnalyseRows<'a, F> {
+pub struct AnalyseRows<'a, F> {
     pub(super) frame: &'a Frame<F>,
     pub(super) width: usize,
     pub(super) signal: Rows<&'a [F]>,
@@ -47,7 +47,7 @@ impl<F: Real> LaneKernel<F> for AnalyseRows<'_, F> {
 }
 
 /// From rows of coefficients to rows of samples.
-pub(super) struct SynthesiseRows<'a, F> {
+pub struct SynthesiseRows<'a, F> {
     pub(super) frame: &'a Frame<F>,
     pub(super) width: usize,
     pub(super) bands: [Rows<&'a [F]>; 2],
