@@ -5,19 +5,21 @@
 #[path = "turns.rs"]
 mod turns;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use turns::{Outcome, Transform, Work, answer};
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::extension_mode::ExtensionMode::Symmetric;
 use waveft_core::filter_bank::{FilterBank, Wavelet};
 use waveft_core::isa::Isa;
 use waveft_core::transform::{Dwt, Wavedec};
+use waveft_std::transform;
 
 fn main() -> Outcome<()> {
     answer(plan)
 }
 
 fn plan(work: &Work<'_>) -> Outcome<Box<dyn Transform>> {
-    let bank = Wavelet::from_name(work.wavelet).ok_or("no such wavelet")?;
+    let bank = Wavelet::from_name(work.wavelet)?;
     let bank = bank.single();
     let isa = match work.how {
         "widest" => Isa::detect(),
@@ -47,8 +49,34 @@ fn plan(work: &Work<'_>) -> Outcome<Box<dyn Transform>> {
 }
 
 /// The transform by two threads; what is timed beside it is `widest`.
-fn parallel(_: FilterBank<'static, f32>, _: &Work<'_>) -> Outcome<Box<dyn Transform>> {
-    Err("no parallel form yet".into())
+fn parallel(bank: FilterBank<'static, f32>, work: &Work<'_>) -> Outcome<Box<dyn Transform>> {
+    let &[rows, columns] = &work.shape[..] else {
+        return Err("only planes are shared among threads".into());
+    };
+    let plan = Wavedec::new([(bank, Symmetric); 2], [rows, columns], work.levels)?;
+    let threads = ThreadPoolBuilder::new().num_threads(2).build()?;
+    Ok(Box::new(Shared { plan, threads }))
+}
+
+struct Shared {
+    plan: Wavedec<'static, f32, 2>,
+    threads: ThreadPool,
+}
+
+impl Transform for Shared {
+    fn coefficients_len(&self) -> usize {
+        self.plan.coefficients_len()
+    }
+
+    fn forward(&mut self, signal: &[f32], coefficients: &mut [f32]) -> Outcome<()> {
+        let run = || transform::forward(&self.plan, signal, coefficients);
+        Ok(self.threads.install(run)?)
+    }
+
+    fn inverse(&mut self, coefficients: &mut [f32], signal: &mut [f32]) -> Outcome<()> {
+        let run = || transform::inverse(&self.plan, coefficients, signal);
+        Ok(self.threads.install(run)?)
+    }
 }
 
 struct Line {

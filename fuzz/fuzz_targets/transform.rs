@@ -201,7 +201,7 @@ fn check<T: Element<Real: Number>, const D: usize>(input: &Input) {
     let found: [_; D] = from_fn(|axis| filters::<T::Real>(&input.filters[axis]));
     let mut banks = Vec::new();
     for ([dec_lo, dec_hi, rec_lo, rec_hi], _) in &found {
-        match FilterBank::new(dec_lo, dec_hi, rec_lo, rec_hi) {
+        match FilterBank::without_reconstruction(dec_lo, dec_hi, rec_lo, rec_hi) {
             Ok(bank) => banks.push(bank),
             Err(error) => {
                 let found = dec_lo.len();

@@ -7,7 +7,8 @@
 ///
 /// The portable kernels run everywhere and use what the compiler was told to assume; on x86-64 the
 /// other two are compiled into every build and chosen at run time, so that a plain build loses
-/// nothing against one made for the machine. Results are the same bits for each of them.
+/// nothing against one made for the machine. The sparse update is the same bits for each of them; the
+/// transforms differ in the last bits, where one fuses a multiplication with an addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {

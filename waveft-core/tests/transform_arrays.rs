@@ -721,7 +721,8 @@ fn any_taps_have_adjoints() {
     for taps in [2, 6, 34, 128] {
         let numbers = noise(6, 4 * taps);
         let filters: Vec<_> = numbers.chunks(taps).collect();
-        let bank = FilterBank::new(filters[0], filters[1], filters[2], filters[3]).unwrap();
+        let [a, b, c, d] = filters[..] else { panic!() };
+        let bank = FilterBank::without_reconstruction(a, b, c, d).unwrap();
         for mode in ExtensionMode::ALL {
             for shape in [[2, 3], [40, 31]] {
                 let plan = Wavedec::new([(bank, mode); 2], shape, 1).unwrap();

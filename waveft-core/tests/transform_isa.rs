@@ -86,7 +86,7 @@ where
 {
     let filters = magnitudes(wavelet);
     let [dec_lo, dec_hi, rec_lo, rec_hi] = filters.each_ref().map(|taps| &taps[..]);
-    let positive = FilterBank::new(dec_lo, dec_hi, rec_lo, rec_hi).unwrap();
+    let positive = FilterBank::without_reconstruction(dec_lo, dec_hi, rec_lo, rec_hi).unwrap();
     let mut largest = 0f64;
     let lengths = BLOCKS.into_iter().flat_map(|block| block - 1..=block + 1);
     for length in lengths {

@@ -1,4 +1,4 @@
-//! Transforms over all of rayon's threads, into memory of their own.
+//! Transforms over all of rayon's threads.
 //!
 //! What each thread makes does not depend on how many there are, so results are the same bits for any number of them, and
 //! the same as [`Wavedec`]'s own.
@@ -17,10 +17,11 @@ const SHARE: usize = 1 << 17;
 
 /// [`Wavedec::forward`] of one row-major image.
 ///
-/// Cost: that of the transform, shared; memory for the coefficients, the first two approximations and a few rows a thread.
+/// Cost: that of the transform, shared; memory for the first two approximations, if there are more levels than one, and for a
+/// few rows a thread.
 ///
 /// # Errors
-/// [`Error::Length`] unless the image has as many elements as the plan's shape.
+/// [`Error::Length`] unless the image has as many elements as the plan's shape, and `coefficients` the plan's number.
 ///
 /// # Examples
 /// ```
@@ -29,15 +30,21 @@ const SHARE: usize = 1 << 17;
 ///
 /// let plan = Wavedec::new([(DB4.single(), ExtensionMode::Symmetric); 2], [300, 200], 3)?;
 /// let image = vec![1.0f32; 300 * 200];
-/// let coefficients = transform::forward(&plan, &image)?;
+/// let mut coefficients = vec![0.0; plan.coefficients_len()];
+/// transform::forward(&plan, &image, &mut coefficients)?;
 /// assert_eq!(coefficients, plan.forward_vec(&image)?);
-/// let back = transform::inverse(&plan, &coefficients)?;
+/// let mut back = vec![0.0; image.len()];
+/// transform::inverse(&plan, &coefficients, &mut back)?;
 /// assert!(image.iter().zip(back).all(|(x, y)| (x - y).abs() < 1e-5));
 /// # Ok::<(), waveft_core::Error>(())
 /// ```
-pub fn forward<F: Real>(plan: &Wavedec<'_, F, 2>, image: &[F]) -> Result<Vec<F>, Error> {
+pub fn forward<F: Real>(
+    plan: &Wavedec<'_, F, 2>,
+    image: &[F],
+    coefficients: &mut [F],
+) -> Result<(), Error> {
     Array::new(image, plan.shape())?;
-    let mut coefficients = vec![F::zero(); plan.coefficients_len()];
+    check_coefficients(plan, coefficients.len())?;
     let (mut source, mut target) = (Vec::new(), Vec::new());
     for level in 1..=plan.levels() {
         let shape = plan.level_shape(level)?;
@@ -72,7 +79,7 @@ pub fn forward<F: Real>(plan: &Wavedec<'_, F, 2>, image: &[F]) -> Result<Vec<F>,
             )?;
         std::mem::swap(&mut source, &mut target);
     }
-    Ok(coefficients)
+    Ok(())
 }
 
 /// [`Wavedec::inverse`] to one row-major image.
@@ -80,16 +87,15 @@ pub fn forward<F: Real>(plan: &Wavedec<'_, F, 2>, image: &[F]) -> Result<Vec<F>,
 /// Cost: that of [`forward`].
 ///
 /// # Errors
-/// [`Error::Length`] unless there are the plan's number of coefficients.
-pub fn inverse<F: Real>(plan: &Wavedec<'_, F, 2>, coefficients: &[F]) -> Result<Vec<F>, Error> {
-    if coefficients.len() != plan.coefficients_len() {
-        return Err(Error::Length {
-            what: "coefficients",
-            expected: plan.coefficients_len(),
-            found: coefficients.len(),
-        });
-    }
-    let mut image = Vec::new();
+/// Those of [`forward`].
+pub fn inverse<F: Real>(
+    plan: &Wavedec<'_, F, 2>,
+    coefficients: &[F],
+    image: &mut [F],
+) -> Result<(), Error> {
+    Array::new(image, plan.shape())?;
+    check_coefficients(plan, coefficients.len())?;
+    let mut source: Vec<F> = Vec::new();
     for level in (1..=plan.levels()).rev() {
         let shape = plan.level_shape(level)?;
         let length = shape[0] * shape[1];
@@ -98,11 +104,17 @@ pub fn inverse<F: Real>(plan: &Wavedec<'_, F, 2>, coefficients: &[F]) -> Result<
         let approximation = if level == plan.levels() {
             &coefficients[..length]
         } else {
-            &image[..]
+            &source[..]
         };
         let bands = [approximation, band(0), band(1), band(2)];
         let [height, width] = plan.level_shape(level - 1)?;
-        let mut target = vec![F::zero(); height * width];
+        let mut between = Vec::new();
+        let target = if level == 1 {
+            &mut *image
+        } else {
+            between.resize(height * width, F::zero());
+            &mut between
+        };
         let rows = rows_at_once(width);
         target
             .par_chunks_mut(rows * width)
@@ -116,9 +128,21 @@ pub fn inverse<F: Real>(plan: &Wavedec<'_, F, 2>, coefficients: &[F]) -> Result<
                     plan.inverse_rows(level, first..first + count, bands, &mut target, scratch)
                 },
             )?;
-        image = target;
+        source = between;
     }
-    Ok(image)
+    Ok(())
+}
+
+fn check_coefficients<F: Real>(plan: &Wavedec<'_, F, 2>, found: usize) -> Result<(), Error> {
+    let expected = plan.coefficients_len();
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::Length {
+        what: "coefficients",
+        expected,
+        found,
+    })
 }
 
 /// An even number of rows, so that no pair of them is made twice.
@@ -236,8 +260,12 @@ mod tests {
                     .build()
                     .unwrap();
                 pool.install(|| {
-                    assert!(forward(&plan, &image).unwrap() == expected);
-                    assert!(inverse(&plan, &expected).unwrap() == back);
+                    let mut found = vec![7.0; expected.len()];
+                    forward(&plan, &image, &mut found).unwrap();
+                    assert!(found == expected);
+                    let mut found = vec![7.0; image.len()];
+                    inverse(&plan, &expected, &mut found).unwrap();
+                    assert!(found == back);
                 });
             }
         }
@@ -262,17 +290,25 @@ mod tests {
     #[test]
     fn wrong_lengths_are_refused() {
         let plan = Wavedec::new([(HAAR.single(), Reflect); 2], [4, 6], 1).unwrap();
-        let refused = |what, expected, found| {
-            Err(Error::Length {
-                what,
-                expected,
-                found,
-            })
+        let error = |what, expected, found| Error::Length {
+            what,
+            expected,
+            found,
         };
-        assert_eq!(forward(&plan, &[0.0; 23]), refused("array", 24, 23));
-        assert_eq!(inverse(&plan, &[0.0; 25]), refused("coefficients", 24, 25));
-        assert_eq!(forward_batch(&plan, &[0f32; 49]), refused("arrays", 72, 49));
+        let (mut image, mut coefficients) = ([0.0; 24], [0.0; 24]);
+        let found = forward(&plan, &image[..23], &mut coefficients);
+        assert_eq!(found, Err(error("array", 24, 23)));
+        let found = forward(&plan, &image, &mut coefficients[..23]);
+        assert_eq!(found, Err(error("coefficients", 24, 23)));
+        let found = inverse(&plan, &[0.0; 25], &mut image);
+        assert_eq!(found, Err(error("coefficients", 24, 25)));
+        let found = inverse(&plan, &coefficients, &mut image[1..]);
+        assert_eq!(found, Err(error("array", 24, 23)));
+        assert_eq!(
+            forward_batch(&plan, &[0f32; 49]),
+            Err(error("arrays", 72, 49))
+        );
         let found = inverse_batch(&plan, &[0f32; 23]);
-        assert_eq!(found, refused("coefficients", 24, 23));
+        assert_eq!(found, Err(error("coefficients", 24, 23)));
     }
 }

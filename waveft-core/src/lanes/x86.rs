@@ -10,7 +10,7 @@ use core::arch::x86_64::*;
 
 macro_rules! lanes {
     (
-        $(#[$doc:meta])* $name:ident($vector:ty) of $real:ty, $width:literal, many: $many:literal:
+        $(#[$doc:meta])* $name:ident($vector:ty) of $real:ty, $width:literal:
         $splat:ident, $load:ident, $store:ident, $multiply_add:ident,
         $deinterleave:path, $interleave:path
     ) => {
@@ -20,7 +20,6 @@ macro_rules! lanes {
 
         impl Lanes<$real> for $name {
             const WIDTH: usize = $width;
-            const MANY: bool = $many;
 
             #[inline(always)]
             fn splat(value: $real) -> Self {
@@ -72,28 +71,28 @@ macro_rules! lanes {
 
 lanes! {
     /// Eight `f32`.
-    Avx2Single(__m256) of f32, 8, many: false:
+    Avx2Single(__m256) of f32, 8:
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
     deinterleave_8_singles, interleave_8_singles
 }
 
 lanes! {
     /// Four `f64`.
-    Avx2Double(__m256d) of f64, 4, many: false:
+    Avx2Double(__m256d) of f64, 4:
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
     deinterleave_4_doubles, interleave_4_doubles
 }
 
 lanes! {
     /// Sixteen `f32`.
-    Avx512Single(__m512) of f32, 16, many: true:
+    Avx512Single(__m512) of f32, 16:
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
     deinterleave_16_singles, interleave_16_singles
 }
 
 lanes! {
     /// Eight `f64`.
-    Avx512Double(__m512d) of f64, 8, many: true:
+    Avx512Double(__m512d) of f64, 8:
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
     deinterleave_8_doubles, interleave_8_doubles
 }

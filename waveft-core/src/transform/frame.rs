@@ -10,7 +10,7 @@ use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::Lanes;
 use crate::lifting::Step;
-use crate::polyphase::{Apart, Joined, Terms, combine, deinterleave, interleave};
+use crate::polyphase::{Apart, Joined, Terms, combine, combine_pairs, deinterleave, interleave};
 use core::ops::Range;
 
 /// Pairs of coefficients that are made at once: their samples stay in the first cache.
@@ -142,10 +142,17 @@ impl<F: Real> Frame<F> {
         U: Element<Real = F>,
     {
         let chunk = self.chunk();
+        // Two taps see their own pair of samples only, the first at index 0.
+        let done = if self.taps == 2 {
+            combine_pairs::<L, _, _, _>(self.pairs(), samples, low, high)
+        } else {
+            0
+        };
         let (even, odd) = scratch.split_at_mut(scratch.len().min(chunk + self.half()));
+        let (low, high) = (&mut low[done..], &mut high[done..]);
         let bands = low.chunks_mut(chunk).zip(high.chunks_mut(chunk));
         for (index, (low, high)) in bands.enumerate() {
-            let first = 2 * (index * chunk) as isize + self.shift();
+            let first = 2 * (done + index * chunk) as isize + self.shift();
             let count = low.len() + self.half() - 1;
             let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) else {
                 return;
@@ -202,20 +209,22 @@ impl<F: Real> Frame<F> {
         U: Element<Real = F>,
     {
         let chunk = self.chunk();
-        let covering = self.pairs_covering(0..samples.len() as isize);
-        for start in covering.clone().step_by(chunk) {
-            let count = chunk.min((covering.end - start) as usize);
-            let [even, odd] = self.lift_pairs::<L, _>(factors, bands, start, count, scratch);
-            join::<L, _, _>(even, odd, 2 * start + self.shift(), samples);
-        }
-        for outside in self.outside() {
-            let covering = self.pairs_covering(outside.clone());
+        // First what is inside the line, then what its extension takes there.
+        let [before, behind] = self.outside();
+        let parts = [0..samples.len() as isize, before, behind];
+        for (part, indices) in parts.into_iter().enumerate() {
+            let covering = self.pairs_covering(indices.clone());
             for start in covering.clone().step_by(chunk) {
                 let count = chunk.min((covering.end - start) as usize);
                 let [even, odd] = self.lift_pairs::<L, _>(factors, bands, start, count, scratch);
+                let first = 2 * start + self.shift();
+                if part == 0 {
+                    join::<L, _, _>(even, odd, first, samples);
+                    continue;
+                }
                 let values = even.iter().zip(odd).flat_map(|(&even, &odd)| [even, odd]);
-                for (index, value) in (2 * start + self.shift()..).zip(values) {
-                    if outside.contains(&index) {
+                for (index, value) in (first..).zip(values) {
+                    if indices.contains(&index) {
                         self.fold(samples, index, value);
                     }
                 }
@@ -451,19 +460,22 @@ impl<F: Real> Frame<F> {
             halves: [even, odd],
             scratch,
         };
-        for outer in [covering.start..inner.start, inner.end..covering.end] {
-            edges.each::<L>(outer, |index, value| {
-                let at = usize::try_from(index).ok();
-                if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
-                    *sample = U::from_real(value);
-                }
-            });
-        }
-        for outside in self.outside() {
-            let covering = self.pairs_covering(outside.clone());
-            edges.each::<L>(covering, |index, value| {
-                if outside.contains(&index) {
-                    self.fold(samples, index, value);
+        // First what is inside the line, then what its extension takes there.
+        let inside = [covering.start..inner.start, inner.end..covering.end];
+        let outside = self.outside();
+        let folded = outside
+            .each_ref()
+            .map(|range| self.pairs_covering(range.clone()));
+        for (part, pairs) in inside.into_iter().chain(folded).enumerate() {
+            let folded = part.checked_sub(2).and_then(|part| outside.get(part));
+            edges.each::<L>(pairs, |index, value| match folded {
+                Some(outside) if outside.contains(&index) => self.fold(samples, index, value),
+                Some(_) => {}
+                None => {
+                    let at = usize::try_from(index).ok();
+                    if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
+                        *sample = U::from_real(value);
+                    }
                 }
             });
         }

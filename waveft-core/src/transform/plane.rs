@@ -95,27 +95,63 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
     sink: &mut impl Sink<F>,
 ) {
     let first = 2 * k as isize + frame.shift();
-    let taps = frame.pairs();
-    if first >= 0 && first as usize + taps.len() <= frame.samples {
-        let rows = rows.get(first as usize * stride..).unwrap_or_default();
-        let row = |row: usize| rows.get(row * stride..).unwrap_or_default();
-        let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
-        combine::<L, _, _>(&Terms { taps, inputs }, sink);
-        return;
-    }
-    let mut own: [&[F]; MOST_TERMS * MAX_TAPS] = [&[]; MOST_TERMS * MAX_TAPS];
-    let mut own_taps = [[F::zero(); 2]; MOST_TERMS * MAX_TAPS];
-    let mut count = 0;
-    for (index, pair) in (first..).zip(taps) {
-        for (row, weight) in frame.terms(index) {
-            if let (Some(input), Some(tap)) = (own.get_mut(count), own_taps.get_mut(count)) {
-                *input = rows.get(row * stride..).unwrap_or_default();
-                *tap = pair.map(|tap| weight * tap);
-                count += 1;
+    let mut taps = frame.pairs();
+    let inside = first >= 0 && first as usize + taps.len() <= frame.samples;
+    let from = rows
+        .get(first.max(0) as usize * stride..)
+        .unwrap_or_default();
+    let mut list = None;
+    if !inside {
+        let list = list.insert(RowList::new());
+        for (index, pair) in (first..).zip(taps) {
+            for (row, weight) in frame.terms(index) {
+                let row = rows.get(row * stride..).unwrap_or_default();
+                list.push(row, pair.map(|tap| weight * tap));
             }
         }
     }
-    combine_own::<L, _>(&own, &own_taps, count, sink);
+    if let Some(list) = &list {
+        taps = list.taps();
+    }
+    let row = |row: usize| match &list {
+        None => from.get(row * stride..).unwrap_or_default(),
+        Some(list) => list.rows.get(row).copied().unwrap_or_default(),
+    };
+    let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
+    combine::<L, _, _>(&Terms { taps, inputs }, sink);
+}
+
+/// Rows that are not as far apart as others, each with its taps; behind them none.
+struct RowList<'a, F> {
+    rows: [&'a [F]; MOST_TERMS * MAX_TAPS],
+    taps: [[F; 2]; MOST_TERMS * MAX_TAPS],
+    count: usize,
+}
+
+impl<'a, F: Real> RowList<'a, F> {
+    const fn new() -> Self {
+        Self {
+            rows: [&[]; _],
+            taps: [[F::ZERO; 2]; _],
+            count: 0,
+        }
+    }
+
+    fn push(&mut self, row: &'a [F], taps: [F; 2]) {
+        if let (Some(place), Some(own)) =
+            (self.rows.get_mut(self.count), self.taps.get_mut(self.count))
+        {
+            (*place, *own) = (row, taps);
+            self.count += 1;
+        }
+    }
+
+    /// Those of the rows, and of one more if that makes them even.
+    fn taps(&self) -> &[[F; 2]] {
+        self.taps
+            .get(..self.count.next_multiple_of(2))
+            .unwrap_or_default()
+    }
 }
 
 /// From the four bands to some rows of the image, which are `stride` apart; to all of them if the operator
@@ -139,22 +175,20 @@ impl<F: Real> LaneKernel<F> for SynthesisePlane<'_, F> {
         let (pair, scratch) = self.scratch.split_at_mut(4 * columns.coefficients);
         let (beyond, scratch) = scratch.split_at_mut(columns.samples);
         let target = self.target.start as isize..self.target.end as isize;
-        for u in rows.pairs_covering(target.clone()) {
-            let halves = synthesise_pair::<L, _>(self.plane, u, self.bands, pair);
-            for (index, [low, high]) in (2 * u + rows.shift()..).zip(halves) {
-                let at = index - target.start;
-                let row = row_mut(self.image, at, self.stride, columns.samples);
-                if let Some(row) = row.filter(|_| target.contains(&index)) {
-                    columns.synthesise::<L, _, _>(low, high, row, scratch);
-                }
-            }
-        }
-        for outside in rows.outside() {
-            for u in rows.pairs_covering(outside.clone()) {
+        // First the target, then what its extension takes from beyond the ends.
+        let [before, behind] = rows.outside();
+        for (part, indices) in [target.clone(), before, behind].into_iter().enumerate() {
+            for u in rows.pairs_covering(indices.clone()) {
                 let halves = synthesise_pair::<L, _>(self.plane, u, self.bands, pair);
                 for (index, [low, high]) in (2 * u + rows.shift()..).zip(halves) {
-                    if outside.contains(&index) {
-                        columns.synthesise::<L, _, _>(low, high, beyond, scratch);
+                    if !indices.contains(&index) {
+                        continue;
+                    }
+                    let at = index - target.start;
+                    let own = row_mut(self.image, at, self.stride, columns.samples);
+                    let row = own.filter(|_| part == 0).unwrap_or(&mut *beyond);
+                    columns.synthesise::<L, _, _>(low, high, row, scratch);
+                    if part > 0 {
                         fold_row(rows, index, beyond, self.image, self.stride);
                     }
                 }
@@ -173,11 +207,13 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
 ) -> [[&'p [F]; 2]; 2] {
     let width = plane.columns.coefficients;
     let mut parts = pair.chunks_exact_mut(width);
-    let [even_low, odd_low, even_high, odd_high] = from_fn(|_| parts.next().unwrap_or_default());
-    let low = [low_low, high_low].map(|band| Rows::new(band, width));
-    synthesise_rows::<L, _>(&plane.rows, u, &low, [&mut *even_low, &mut *odd_low]);
-    let high = [low_high, high_high].map(|band| Rows::new(band, width));
-    synthesise_rows::<L, _>(&plane.rows, u, &high, [&mut *even_high, &mut *odd_high]);
+    let mut rows: [[&mut [F]; 2]; 2] = from_fn(|_| from_fn(|_| parts.next().unwrap_or_default()));
+    let bands = [[low_low, high_low], [low_high, high_high]];
+    for (bands, [even, odd]) in bands.into_iter().zip(&mut rows) {
+        let bands = bands.map(|band| Rows::new(band, width));
+        synthesise_rows::<L, _>(&plane.rows, u, &bands, [even, odd]);
+    }
+    let [[even_low, odd_low], [even_high, odd_high]] = rows;
     [[even_low, even_high], [odd_low, odd_high]]
 }
 
@@ -198,43 +234,12 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
         sink: Apart(even, odd),
         rows: rows((u + 1).max(0) as usize),
     };
-    let half = frame.half() as isize;
-    if u + 1 >= half && u < frame.coefficients as isize {
-        let inputs = |back: usize| rows(u as usize - back);
-        combine::<L, _, _>(&Terms { taps, inputs }, &mut sink);
-        return;
-    }
     // Coefficients that are not there are nothing.
-    let mut own: [&'b [F]; MAX_TAPS] = [&[]; MAX_TAPS];
-    let mut own_taps = [[F::zero(); 2]; MAX_TAPS];
-    let mut count = 0;
-    for (back, taps) in (0..).zip(taps.chunks_exact(2)) {
-        let Some(row) = frame.coefficient(u - back) else {
-            continue;
-        };
-        for (band, &taps) in rows(row).into_iter().zip(taps) {
-            if let (Some(input), Some(tap)) = (own.get_mut(count), own_taps.get_mut(count)) {
-                *input = band;
-                *tap = taps;
-                count += 1;
-            }
-        }
-    }
-    combine_own::<L, _>(&own, &own_taps, count, &mut sink);
-}
-
-/// The first `count` rows of a list, each with its taps; behind them nothing is in the list.
-#[inline(always)]
-fn combine_own<L: Lanes<F>, F: Real>(
-    rows: &[&[F]],
-    taps: &[[F; 2]],
-    count: usize,
-    sink: &mut impl Sink<F>,
-) {
-    let row = |row: usize| rows.get(row).copied().unwrap_or_default();
-    let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
-    let taps = taps.get(..count.next_multiple_of(2)).unwrap_or_default();
-    combine::<L, _, _>(&Terms { taps, inputs }, sink);
+    let inputs = |back: usize| match frame.coefficient(u - back as isize) {
+        Some(row) => rows(row),
+        None => [&[][..]; 2],
+    };
+    combine::<L, _, _>(&Terms { taps, inputs }, &mut sink);
 }
 
 /// Adds a row beyond the ends to those that it is made from.
