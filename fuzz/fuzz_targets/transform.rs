@@ -178,9 +178,7 @@ fn bytes<T: Element>(values: &[T]) -> Vec<u8> {
 
 fn double<T: Element<Real: Number>>(values: &[T]) -> Vec<f64> {
     let values = values.iter();
-    values
-        .map(|value| value.to_real().to_f64().unwrap_or(f64::NAN))
-        .collect()
+    values.map(|value| value.to_real().to_f64()).collect()
 }
 
 fn product(x: &[f64], y: &[f64]) -> f64 {
