@@ -33,6 +33,20 @@
 //! 6 · 10⁻². And signals of two to four samples, which smooth and antireflect extension continue to many times their
 //! size, lose up to 3 · 10⁻⁶ in f32 under the longest filters.
 //!
+//! What the tests hold, over all wavelets, modes and lengths (dmey apart where something is inverted), and the worst that was
+//! measured; relative to the norm, or for values to the sum of magnitudes:
+//!
+//! | what | bound | measured |
+//! |---|---|---|
+//! | values against PyWavelets, f64, one axis | 10⁻¹² | 3.4 · 10⁻¹⁴ |
+//! | the same, two, three and four axes | 10⁻¹², 10⁻¹¹, 10⁻¹⁰ | 1.4 · 10⁻¹³, 8.7 · 10⁻¹³, 1.4 · 10⁻¹¹ |
+//! | values against MATLAB's, with PyWavelets' filters | 10⁻¹⁰ | 2.6 · 10⁻¹¹ |
+//! | synthesis after analysis, f64: lines, images | 10⁻¹² | 8.3 · 10⁻¹⁵, 5.6 · 10⁻¹⁶ |
+//! | synthesis after analysis, f32, more than four samples | 2 · 10⁻⁶ | 2 · 10⁻⁶ |
+//! | `⟨A x, y⟩ = ⟨x, Aᵀ y⟩` and `⟨S y, x⟩ = ⟨y, Sᵀ x⟩`, f64 | 10⁻¹², images 10⁻¹³ | 1.1 · 10⁻¹⁵, 1.6 · 10⁻¹⁶ |
+//! | instruction sets against each other, lines | 4 units in the last place | 1.8 |
+//! | lifting against convolution, f64 | 2 · 10⁻¹³ | |
+//!
 //! # More than a line
 //! [`Dwt`] works on one line, or on all lines along an axis of a strided array
 //! ([`forward_along`](Dwt::forward_along) and its three companions). [`Wavedec`] is the separable transform of a whole array over one or more levels; in two
