@@ -26,6 +26,9 @@ pub trait Lanes<F>: Copy {
     /// Numbers in a vector.
     const WIDTH: usize;
 
+    /// Whether there are 32 registers, not 16.
+    const MANY: bool;
+
     /// One number in every lane.
     fn splat(value: F) -> Self;
 
@@ -157,6 +160,7 @@ macro_rules! portable {
     ($lanes:ty, $real:ty, $width:literal) => {
         impl Lanes<$real> for $lanes {
             const WIDTH: usize = $width;
+            const MANY: bool = false;
 
             #[inline(always)]
             fn splat(value: $real) -> Self {

@@ -10,9 +10,11 @@ use crate::isa::{prefetch, prefetch_to_read};
 use crate::lanes::{Lanes, MOST_LANES};
 
 /// Vectors of each output that are summed at once: enough sums on their way to hide how long an
-/// addition takes, few enough for 16 registers. Twice as many, where there are 32 registers, make lines a
-/// tenth faster and large planes a fifth slower, for memory is asked for in larger bursts. An even number.
+/// addition takes, few enough for 16 registers. An even number.
 const TILE: usize = 4;
+
+/// The same for 32 registers: a tenth faster along lines.
+const LARGE_TILE: usize = 8;
 
 /// How far before its turn memory that is written is asked for, in elements: so far that it has come by
 /// then, also from the next row on. 512 and 4096 are no better.
@@ -20,6 +22,9 @@ const WRITTEN_AHEAD: usize = 1024;
 
 /// Where results go. Its methods are `#[inline(always)]`.
 pub(crate) trait Sink<F: Real> {
+    /// Whether results may come in large tiles.
+    const LARGE: bool = true;
+
     /// Places of each output.
     fn length(&self) -> usize;
 
@@ -43,11 +48,12 @@ pub(crate) struct Terms<'t, F, I> {
 /// Each sum is taken in the order of `j` from zero, whatever `k`. Cost: 2 multiply-adds an input and
 /// place.
 #[inline(always)]
-pub(crate) fn combine<'a, L, F, T>(
+pub(crate) fn combine<'a, L, F, T, S>(
     terms: &Terms<'_, F, impl Fn(usize) -> [&'a [T]; 2]>,
-    sink: &mut impl Sink<F>,
+    sink: &mut S,
 ) where
     L: Lanes<F>,
+    S: Sink<F>,
     F: Real,
     T: Element<Real = F>,
 {
@@ -57,6 +63,12 @@ pub(crate) fn combine<'a, L, F, T>(
         return;
     }
     let mut at = 0;
+    if L::MANY && S::LARGE {
+        while at + LARGE_TILE * L::WIDTH <= length {
+            sink.store(at, sums::<LARGE_TILE, L, _, _>(terms, at));
+            at += LARGE_TILE * L::WIDTH;
+        }
+    }
     while at + TILE * L::WIDTH <= length {
         sink.store(at, sums::<TILE, L, _, _>(terms, at));
         at += TILE * L::WIDTH;
@@ -262,6 +274,9 @@ pub(crate) struct Ahead<'a, F, S> {
 }
 
 impl<F: Real, S: Sink<F>> Sink<F> for Ahead<'_, F, S> {
+    // Memory would be asked for in larger bursts, and large planes take a fifth longer.
+    const LARGE: bool = false;
+
     #[inline(always)]
     fn length(&self) -> usize {
         self.sink.length()

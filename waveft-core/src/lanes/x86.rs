@@ -20,6 +20,7 @@ macro_rules! lanes {
 
         impl Lanes<$real> for $name {
             const WIDTH: usize = $width;
+            const MANY: bool = size_of::<$vector>() == 64;
 
             #[inline(always)]
             fn splat(value: $real) -> Self {

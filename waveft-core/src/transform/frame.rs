@@ -296,7 +296,7 @@ impl<F: Real> Frame<F> {
             taps: self.pairs(),
             inputs: |pair| [even, odd].map(|half| half.get(pair..).unwrap_or_default()),
         };
-        combine::<L, _, _>(&terms, &mut Apart(low, high));
+        combine::<L, _, _, _>(&terms, &mut Apart(low, high));
     }
 
     /// Splits the samples from index `first`, which may be outside the line, into even and odd ones.
@@ -449,7 +449,7 @@ impl<F: Real> Frame<F> {
                 taps: self.pairs(),
                 inputs: |back| [low, high].map(|band| band.get(first - back..).unwrap_or_default()),
             };
-            combine::<L, _, _>(&terms, &mut Joined(samples));
+            combine::<L, _, _, _>(&terms, &mut Joined(samples));
         }
         let chunk = self.chunk();
         let (pairs, scratch) = scratch.split_at_mut(scratch.len().min(2 * chunk));
@@ -727,7 +727,7 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
         };
         let [even, odd] = &mut self.halves;
         if let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) {
-            combine::<L, _, _>(&terms, &mut Apart(even, odd));
+            combine::<L, _, _, _>(&terms, &mut Apart(even, odd));
         }
     }
 }

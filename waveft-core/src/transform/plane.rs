@@ -118,7 +118,7 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
         Some(list) => list.rows.get(row).copied().unwrap_or_default(),
     };
     let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
-    combine::<L, _, _>(&Terms { taps, inputs }, sink);
+    combine::<L, _, _, _>(&Terms { taps, inputs }, sink);
 }
 
 /// Rows that are not as far apart as others, each with its taps; behind them none.
@@ -239,7 +239,7 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
         Some(row) => rows(row),
         None => [&[][..]; 2],
     };
-    combine::<L, _, _>(&Terms { taps, inputs }, &mut sink);
+    combine::<L, _, _, _>(&Terms { taps, inputs }, &mut sink);
 }
 
 /// Adds a row beyond the ends to those that it is made from.
