@@ -8,7 +8,7 @@ use std::array::from_fn;
 use arbitrary::Arbitrary;
 use half::{bf16, f16};
 use libfuzzer_sys::fuzz_target;
-use num_traits::{FromPrimitive, One, ToPrimitive, Zero};
+use num_traits::{One, ToPrimitive, Zero};
 use waveft_core::Error;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
@@ -96,12 +96,12 @@ fn check_axes<T: Element<Real: Number>>(input: &Input) {
 }
 
 /// What is computed in, to and from f64.
-trait Number: Real + FromPrimitive + ToPrimitive {}
+trait Number: Real + ToPrimitive {}
 
-impl<F: Real + FromPrimitive + ToPrimitive> Number for F {}
+impl<F: Real + ToPrimitive> Number for F {}
 
 fn real<F: Number>(value: f64) -> F {
-    F::from_f64(value).expect("a type with a value for every f64")
+    Real::from_f64(value)
 }
 
 /// `dec_lo`, `dec_hi`, `rec_lo`, `rec_hi`, and whether synthesis inverts analysis.

@@ -130,6 +130,15 @@ impl<'a, T, const D: usize> ArrayMut<'a, T, D> {
     pub(crate) const fn data(&mut self) -> &mut [T] {
         self.data
     }
+
+    /// The same array, borrowed for less long.
+    pub(crate) const fn reborrow(&mut self) -> ArrayMut<'_, T, D> {
+        ArrayMut {
+            data: self.data,
+            shape: self.shape,
+            strides: self.strides,
+        }
+    }
 }
 
 /// Entries of a shape, if `usize` counts them.

@@ -22,11 +22,18 @@ pub trait Real:
     /// Zero.
     const ZERO: Self;
 
+    /// What stands for a filter where there is no wavelet: a one.
+    #[doc(hidden)]
+    const NO_FILTER: &'static [Self];
+
     /// The wavelet's filters in this type, each tap rounded once.
     fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self>;
 
     /// The value as an `f64`, exactly.
     fn to_f64(self) -> f64;
+
+    /// The nearest value, ties to even.
+    fn from_f64(value: f64) -> Self;
 }
 
 /// A type that a weight is stored in: `f32`, `f64`, [`struct@bf16`] or [`struct@f16`].
@@ -61,6 +68,7 @@ macro_rules! real {
     ($real:ty, $bank:ident) => {
         impl Real for $real {
             const ZERO: Self = 0.0;
+            const NO_FILTER: &'static [Self] = &[1.0];
 
             #[inline(always)]
             fn filter_bank(wavelet: &Wavelet) -> FilterBank<'static, Self> {
@@ -70,6 +78,11 @@ macro_rules! real {
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 self.into()
+            }
+
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                value as Self
             }
         }
 

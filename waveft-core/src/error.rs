@@ -62,6 +62,17 @@ pub enum Error {
         /// The value found.
         found: u64,
     },
+    /// A quantity of training outside its range: `least ≤ value < bound` is expected.
+    OutOfRange {
+        /// Which quantity: `"learning rate"`, `"momentum"`, …
+        what: &'static str,
+        /// The smallest value accepted.
+        least: f64,
+        /// The first value that is too large; infinite if every finite one is accepted.
+        bound: f64,
+        /// The value found.
+        found: f64,
+    },
     /// A place of a spectrum that comes twice.
     RepeatedPlace {
         /// Its first index in the list of places.
@@ -148,6 +159,23 @@ pub enum Error {
     },
 }
 
+/// That a slice has just the elements it should have.
+pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::Length {
+        what,
+        expected,
+        found,
+    })
+}
+
+/// That scratch has as many elements as are needed, or more.
+pub(crate) fn check_scratch(expected: usize, found: usize) -> Result<(), Error> {
+    check_length("scratch", expected, found.min(expected))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -187,6 +215,21 @@ impl fmt::Display for Error {
             Self::OutOfBounds { what, bound, found } => {
                 write!(f, "expected {what} below {bound}, found {found}")
             }
+            Self::OutOfRange {
+                what,
+                least,
+                bound,
+                found,
+            } if bound.is_finite() => write!(
+                f,
+                "expected {what} of at least {least} and below {bound}, found {found}"
+            ),
+            Self::OutOfRange {
+                what, least, found, ..
+            } => write!(
+                f,
+                "expected finite {what} of at least {least}, found {found}"
+            ),
             Self::RepeatedPlace { first, second } => write!(
                 f,
                 "expected different places, found the same at {first} and at {second}"

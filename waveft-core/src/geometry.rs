@@ -141,6 +141,16 @@ impl Atom {
         self.row & 2 == 2
     }
 
+    /// Twice the position of the row filter, plus one for the high-pass one.
+    pub(crate) const fn row_slot(&self) -> usize {
+        (self.row >> 1) as usize
+    }
+
+    /// Twice the position of the column filter, plus one for the high-pass one.
+    pub(crate) const fn column_slot(&self) -> usize {
+        self.column as usize
+    }
+
     /// Whether no other atom of the layer covers an entry that this one covers.
     pub(crate) const fn is_alone(&self) -> bool {
         self.row & 1 == 1
@@ -252,6 +262,11 @@ impl Geometry {
     #[must_use]
     pub const fn taps(&self) -> usize {
         self.rows.taps
+    }
+
+    /// Whether the weight is stored `in × out`.
+    pub(crate) const fn is_transposed(&self) -> bool {
+        self.transposed
     }
 
     /// The atom of a sampled place.

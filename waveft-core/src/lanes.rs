@@ -15,6 +15,7 @@ use crate::element::{Element, Real};
 use crate::isa::{Isa, Kernel};
 use core::array::from_fn;
 use core::marker::PhantomData;
+use core::ops::{Add, Div, Mul, Sub};
 use wide::{f32x8, f64x4};
 
 /// The most lanes that an instance has.
@@ -22,7 +23,9 @@ pub(crate) const MOST_LANES: usize = 16;
 
 /// A vector of `WIDTH` numbers. Its methods are `#[inline(always)]`, or they would stay at what the
 /// crate was compiled for.
-pub trait Lanes<F>: Copy {
+pub trait Lanes<F>:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
     /// Numbers in a vector.
     const WIDTH: usize;
 
@@ -40,6 +43,9 @@ pub trait Lanes<F>: Copy {
 
     /// `self · factor + addend`.
     fn multiply_add(self, factor: Self, addend: Self) -> Self;
+
+    /// The square root, rounded once.
+    fn square_root(self) -> Self;
 
     /// Of two vectors end to end, the numbers at even and those at odd places.
     fn deinterleave(self, second: Self) -> (Self, Self);
@@ -183,6 +189,11 @@ macro_rules! portable {
             #[inline(always)]
             fn multiply_add(self, factor: Self, addend: Self) -> Self {
                 self.mul_add(factor, addend)
+            }
+
+            #[inline(always)]
+            fn square_root(self) -> Self {
+                self.sqrt()
             }
 
             #[inline(always)]

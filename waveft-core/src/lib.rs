@@ -21,13 +21,18 @@
 //! [`transform`] has `R` and `C` on their own: the one-dimensional transform, its inverse and the adjoint of each, with the
 //! boundaries of [`extension_mode`]. [`lifting`] has the filter banks in factors, for half the multiplications.
 //!
+//! A layer that is trained or decoded needs no ΔW: [`apply`](operator::DeltaWeight::apply) adds its product with tokens and
+//! [`backward`](operator::DeltaWeight::backward) takes the gradients, of the layer's input and of the coefficients.
+//! [`optimiser`] and [`schedule`] train these: SGD and AdamW on slices, and how fast they go.
+//!
 //! Beside them are [`element`], the number types, [`isa`], the instruction sets, and [`error`]. [`DeltaWeight`] has an
 //! example that goes the whole way.
 //!
 //! [`DeltaWeight`]: operator::DeltaWeight
 //!
 //! All memory is the caller's; how much is told by functions: [`sampling::scratch_len`] for drawing,
-//! [`undo_len`](operator::DeltaWeight::undo_len) for undoing. A layer keeps 8 bytes of atom and one coefficient for each of
+//! [`undo_len`](operator::DeltaWeight::undo_len) for undoing,
+//! [`backward_scratch_len`](operator::DeltaWeight::backward_scratch_len) for gradients. A layer keeps 8 bytes of atom and one coefficient for each of
 //! its `n`, and nothing that grows with `M · N`.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
@@ -56,9 +61,13 @@ pub mod matrix;
 #[forbid(unsafe_code)]
 pub mod operator;
 #[forbid(unsafe_code)]
+pub mod optimiser;
+#[forbid(unsafe_code)]
 mod polyphase;
 #[forbid(unsafe_code)]
 pub mod sampling;
+#[forbid(unsafe_code)]
+pub mod schedule;
 #[forbid(unsafe_code)]
 pub mod spectrum;
 #[forbid(unsafe_code)]

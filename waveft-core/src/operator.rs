@@ -1,7 +1,11 @@
 //! The update itself: `ΔW = scaling · R · S · Cᵀ`, written, added, subtracted and taken back.
 
+mod block;
+mod token;
+mod tokens;
+
 use crate::element::{Element, Real};
-use crate::error::Error;
+use crate::error::{Error, check_length};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
@@ -73,13 +77,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     ) -> Result<Self, Error> {
         let expected = spectrum.geometry().taps();
         let found = bank.map_or(1, |bank| bank.taps());
-        if expected != found {
-            return Err(Error::Length {
-                what: "filters",
-                expected,
-                found,
-            });
-        }
+        check_length("filters", expected, found)?;
         let rows = 0..spectrum.geometry().rows().length();
         Ok(Self {
             spectrum,
@@ -319,16 +317,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     }
 
     fn check_undo(&self, found: usize) -> Result<(), Error> {
-        let expected = self.undo_len();
-        if expected == found {
-            Ok(())
-        } else {
-            Err(Error::Length {
-                what: "undo",
-                expected,
-                found,
-            })
-        }
+        check_length("undo", self.undo_len(), found)
     }
 }
 

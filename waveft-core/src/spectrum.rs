@@ -5,7 +5,7 @@
 //! layers of a shape and seed, [`gather`] brings a layer's coefficients into it, and [`scatter`]
 //! brings them, or their gradients, back.
 
-use crate::error::Error;
+use crate::error::{Error, check_length};
 use crate::filter_bank::MAX_TAPS;
 use crate::geometry::{Atom, Geometry};
 use crate::sampling::Location;
@@ -67,9 +67,9 @@ fn sort(
     atoms: &mut [Atom],
     order: &mut [u32],
 ) -> Result<(), Error> {
-    same_length("atoms", places.len(), atoms.len())?;
-    same_length("order", places.len(), order.len())?;
-    same_length("places", places.len().min(u32::MAX as usize), places.len())?;
+    check_length("atoms", places.len(), atoms.len())?;
+    check_length("order", places.len(), order.len())?;
+    check_length("places", places.len().min(u32::MAX as usize), places.len())?;
     for place in places {
         geometry.atom(*place)?;
     }
@@ -133,8 +133,8 @@ fn mark_alone(atoms: &mut [Atom], taps: usize) {
 /// [`Error::Length`] unless all three have one length, [`Error::OutOfBounds`] if `order` names an
 /// entry that is not there; `sorted` then holds unspecified values.
 pub fn gather<T: Copy>(order: &[u32], drawn: &[T], sorted: &mut [T]) -> Result<(), Error> {
-    same_length("drawn coefficients", order.len(), drawn.len())?;
-    same_length("sorted coefficients", order.len(), sorted.len())?;
+    check_length("drawn coefficients", order.len(), drawn.len())?;
+    check_length("sorted coefficients", order.len(), sorted.len())?;
     for (entry, &index) in sorted.iter_mut().zip(order) {
         *entry = *drawn.get(index as usize).ok_or(Error::OutOfBounds {
             what: "order",
@@ -150,8 +150,8 @@ pub fn gather<T: Copy>(order: &[u32], drawn: &[T], sorted: &mut [T]) -> Result<(
 /// # Errors
 /// Those of [`gather`]; `drawn` then holds unspecified values.
 pub fn scatter<T: Copy>(order: &[u32], sorted: &[T], drawn: &mut [T]) -> Result<(), Error> {
-    same_length("sorted coefficients", order.len(), sorted.len())?;
-    same_length("drawn coefficients", order.len(), drawn.len())?;
+    check_length("sorted coefficients", order.len(), sorted.len())?;
+    check_length("drawn coefficients", order.len(), drawn.len())?;
     let bound = drawn.len() as u64;
     for (&value, &index) in sorted.iter().zip(order) {
         *drawn.get_mut(index as usize).ok_or(Error::OutOfBounds {
@@ -182,7 +182,7 @@ impl<'a, F> SparseSpectrum<'a, F> {
     ) -> Result<Self, Error> {
         let geometry = atoms.geometry();
         let atoms = atoms.atoms();
-        same_length("coefficients", atoms.len(), coefficients.len())?;
+        check_length("coefficients", atoms.len(), coefficients.len())?;
         Ok(Self {
             geometry,
             atoms,
@@ -206,18 +206,6 @@ impl<'a, F> SparseSpectrum<'a, F> {
     #[must_use]
     pub const fn coefficients(&self) -> &'a [F] {
         self.coefficients
-    }
-}
-
-fn same_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(Error::Length {
-            what,
-            expected,
-            found,
-        })
     }
 }
 

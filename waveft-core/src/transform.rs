@@ -101,7 +101,7 @@ mod plane;
 mod rows;
 
 use crate::element::{Element, Real};
-use crate::error::Error;
+use crate::error::{Error, check_scratch};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
@@ -423,17 +423,6 @@ impl<'a, F: Real> Dwt<'a, F> {
         }
         check_scratch(self.scratch_len(), scratch.len())
     }
-}
-
-fn check_scratch(expected: usize, found: usize) -> Result<(), Error> {
-    if found < expected {
-        return Err(Error::Length {
-            what: "scratch",
-            expected,
-            found,
-        });
-    }
-    Ok(())
 }
 
 /// How often a signal of `length` samples can be halved, with filters of `taps` taps, so that the coarsest coefficients

@@ -1,14 +1,14 @@
 //! PEFT's adapter folders: `adapter_config.json` beside `adapter_model.safetensors`.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use half::{bf16, f16};
 
-use crate::checkpoint::file_system::{parent_of, sync_folder};
+use crate::checkpoint::file_system::write_whole;
 use crate::checkpoint::{Checkpoint, Dtype, Header, Tensor};
 use crate::config::{AdapterConfig, CONFIG_FILE};
 use crate::error::{Error, Result};
@@ -485,30 +485,4 @@ fn folder_name(path: &Path) -> String {
     let resolved = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let name = path.file_name().or(resolved.file_name());
     name.unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Has `write` write a file beside `path`, then brings it to disk and to its name.
-fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
-) -> Result<()> {
-    let folder = parent_of(path);
-    let mut builder = tempfile::Builder::new();
-    // As for any new file; a temporary one would be its owner's only.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let temporary = builder
-        .prefix(".waveft-")
-        .tempfile_in(&folder)
-        .map_err(Error::io(path))?;
-    let mut writer = BufWriter::new(temporary.as_file());
-    write(&mut writer)
-        .and_then(|()| writer.flush())
-        .and_then(|()| temporary.as_file().sync_all())
-        .map_err(Error::io(path))?;
-    drop(writer);
-    temporary
-        .persist(path)
-        .map_err(|error| Error::io(path)(error.error))?;
-    sync_folder(&folder).map_err(Error::io(&folder))
 }

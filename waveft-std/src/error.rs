@@ -122,6 +122,16 @@ pub enum Error {
         /// What the core said.
         source: waveft_core::Error,
     },
+    /// Something in training that is not as it should be.
+    #[error("{what}: expected {expected}, found {found}")]
+    Training {
+        /// The trainer, or the parameter by its name.
+        what: String,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
     /// A file that another run is using.
     #[error("{path}: expected a file that no other run is using, found it locked")]
     Busy {
@@ -188,6 +198,28 @@ impl Error {
         Self::Tensor {
             path: path.into(),
             tensor: tensor.into(),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    /// An [`Error::Training`] about a parameter.
+    pub(crate) fn parameter(
+        name: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self::Training {
+            what: format!("parameter {name:?}"),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    /// An [`Error::Training`] about a trainer.
+    pub(crate) fn trainer(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Training {
+            what: "trainer".to_owned(),
             expected: expected.into(),
             found: found.into(),
         }

@@ -9,6 +9,7 @@
 //! 4. [`merge`]: what adapters change in a base; [`delta`]: their updates on their own.
 //! 5. [`rewrite`]: the changed checkpoint in a new place; [`in_place`]: in its own, with a journal from which every byte
 //!    comes back.
+//! 6. [`training`]: parameters, the steps of an optimiser on all of them, and their state in a file.
 //!
 //! ```no_run
 //! use waveft_std::{adapter::Adapter, checkpoint::Checkpoint, merge::Merge, rewrite};
@@ -38,6 +39,7 @@ pub mod name_map;
 pub mod normal;
 pub mod rewrite;
 pub mod target_modules;
+pub mod training;
 pub mod transform;
 
 pub use error::{Error, Result};

@@ -7,11 +7,13 @@
 
 use super::Lanes;
 use core::arch::x86_64::*;
+use core::ops::{Add, Div, Mul, Sub};
 
 macro_rules! lanes {
     (
         $(#[$doc:meta])* $name:ident($vector:ty) of $real:ty, $width:literal:
-        $splat:ident, $load:ident, $store:ident, $multiply_add:ident,
+        $splat:ident, $load:ident, $store:ident, $multiply_add:ident, $square_root:ident,
+        $add:ident, $subtract:ident, $multiply:ident, $divide:ident,
         $deinterleave:path, $interleave:path
     ) => {
         $(#[$doc])*
@@ -54,6 +56,12 @@ macro_rules! lanes {
             }
 
             #[inline(always)]
+            fn square_root(self) -> Self {
+                // SAFETY: the machine has the instructions, as the module says.
+                Self(unsafe { $square_root(self.0) })
+            }
+
+            #[inline(always)]
             fn deinterleave(self, second: Self) -> (Self, Self) {
                 // SAFETY: the machine has the instructions, as the module says.
                 let (even, odd) = unsafe { $deinterleave(self.0, second.0) };
@@ -67,34 +75,57 @@ macro_rules! lanes {
                 (Self(first), Self(second))
             }
         }
+
+        operator!($name, Add, add, $add);
+        operator!($name, Sub, sub, $subtract);
+        operator!($name, Mul, mul, $multiply);
+        operator!($name, Div, div, $divide);
+    };
+}
+
+macro_rules! operator {
+    ($name:ident, $operator:ident, $method:ident, $instruction:ident) => {
+        impl $operator for $name {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: the machine has the instructions, as the module says.
+                Self(unsafe { $instruction(self.0, other.0) })
+            }
+        }
     };
 }
 
 lanes! {
     /// Eight `f32`.
     Avx2Single(__m256) of f32, 8:
-    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
+    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_sqrt_ps,
+    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
     deinterleave_8_singles, interleave_8_singles
 }
 
 lanes! {
     /// Four `f64`.
     Avx2Double(__m256d) of f64, 4:
-    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
+    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_sqrt_pd,
+    _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
     deinterleave_4_doubles, interleave_4_doubles
 }
 
 lanes! {
     /// Sixteen `f32`.
     Avx512Single(__m512) of f32, 16:
-    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
+    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_sqrt_ps,
+    _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
     deinterleave_16_singles, interleave_16_singles
 }
 
 lanes! {
     /// Eight `f64`.
     Avx512Double(__m512d) of f64, 8:
-    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
+    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_sqrt_pd,
+    _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
     deinterleave_8_doubles, interleave_8_doubles
 }
 

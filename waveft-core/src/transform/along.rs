@@ -1,11 +1,11 @@
 //! Many lines at once: a transform along one axis of strided arrays.
 
+use super::Dwt;
 use super::frame::{Direction, Frame};
 use super::rows::{AnalyseRows, Rows, SynthesiseRows};
-use super::{Dwt, check_scratch};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
-use crate::error::Error;
+use crate::error::{Error, check_scratch};
 
 /// Lines that are synthesised side by side: two rows of them are scratch.
 const SIDE_BY_SIDE: usize = 512;
@@ -51,14 +51,8 @@ impl<F: Real> Dwt<'_, F> {
         detail: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let lines = Lines {
-            axis,
-            shapes: [signal.shape(), approximation.shape(), detail.shape()],
-            strides: [signal.strides(), approximation.strides(), detail.strides()],
-        };
         let frame = self.forward_frame(Direction::Gather);
-        let bands = [approximation.data(), detail.data()];
-        self.analyse_along(&lines, &frame, signal.data(), bands, scratch)
+        self.analyse_along(axis, &frame, signal, approximation, detail, scratch)
     }
 
     /// [`inverse`](Self::inverse) of every line along an axis, as [`forward_along`](Self::forward_along); `signal` has
@@ -109,27 +103,28 @@ impl<F: Real> Dwt<'_, F> {
         detail: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let lines = Lines {
-            axis,
-            shapes: [signal.shape(), approximation.shape(), detail.shape()],
-            strides: [signal.strides(), approximation.strides(), detail.strides()],
-        };
         let frame = self.inverse_frame(self.reconstructed_length(), Direction::Gather);
-        let bands = [approximation.data(), detail.data()];
-        self.analyse_along(&lines, &frame, signal.data(), bands, scratch)
+        self.analyse_along(axis, &frame, signal, approximation, detail, scratch)
     }
 
     fn analyse_along<T: Element<Real = F>, const D: usize>(
         &self,
-        lines: &Lines<D>,
+        axis: usize,
         frame: &Frame<F>,
-        signal: &[T],
-        [low, high]: [&mut [T]; 2],
+        signal: &Array<'_, T, D>,
+        low: &mut ArrayMut<'_, T, D>,
+        high: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
+        let lines = Lines {
+            axis,
+            shapes: [signal.shape(), low.shape(), high.shape()],
+            strides: [signal.strides(), low.strides(), high.strides()],
+        };
         lines.check(frame.samples, frame.coefficients)?;
         check_scratch(self.along_scratch_len(), scratch.len())?;
-        let [from, to, other] = lines.strides.map(|strides| strides[lines.axis]);
+        let (signal, low, high) = (signal.data(), low.data(), high.data());
+        let [from, to, other] = lines.strides.map(|strides| strides[axis]);
         if let (Some(side), Some(signal), Some(low), Some(high)) = (
             lines.side_by_side(),
             T::as_reals(signal),

@@ -128,10 +128,12 @@ impl<F: Real> Frame<F> {
         chunk(self.coefficients, self.taps)
     }
 
-    /// `low[k]`, `high[k]`: the sums of the coefficient's samples times their taps.
+    /// `low[k]`, `high[k]`: the sums of the coefficient's samples times their taps, by convolution or in
+    /// factors.
     #[inline(always)]
     pub(super) fn analyse<L, T, U>(
         &self,
+        factors: Option<&Factors<F>>,
         samples: &[T],
         low: &mut [U],
         high: &mut [U],
@@ -143,7 +145,7 @@ impl<F: Real> Frame<F> {
     {
         let chunk = self.chunk();
         // Two taps see their own pair of samples only, the first at index 0.
-        let done = if self.taps == 2 {
+        let done = if self.taps == 2 && factors.is_none() {
             combine_pairs::<L, _, _, _>(self.pairs(), samples, low, high)
         } else {
             0
@@ -158,40 +160,10 @@ impl<F: Real> Frame<F> {
                 return;
             };
             self.split::<L, _>(samples, first, even, odd);
-            self.filter::<L, _>((even, odd), low, high);
-        }
-    }
-
-    /// [`analyse`](Self::analyse) in lifting steps, with scales for the two bands at their end.
-    #[inline(always)]
-    pub(super) fn analyse_lifted<L, T, U>(
-        &self,
-        factors: &Factors<F>,
-        samples: &[T],
-        low: &mut [U],
-        high: &mut [U],
-        scratch: &mut [F],
-    ) where
-        L: Lanes<F>,
-        T: Element<Real = F>,
-        U: Element<Real = F>,
-    {
-        let chunk = self.chunk();
-        let (even, odd) = scratch.split_at_mut(scratch.len().min(chunk + self.half()));
-        let bands = low.chunks_mut(chunk).zip(high.chunks_mut(chunk));
-        for (index, (low, high)) in bands.enumerate() {
-            let first = 2 * (index * chunk) as isize + self.shift();
-            let count = low.len() + self.half() - 1;
-            let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) else {
-                return;
-            };
-            self.split::<L, _>(samples, first, even, odd);
-            for step in factors.steps.iter().take(factors.count) {
-                step.apply_in::<L>(even, odd);
+            match factors {
+                None => self.filter::<L, _>((even, odd), low, high),
+                Some(factors) => factors.lift_to_bands::<L, _>(even, odd, low, high),
             }
-            let [a, b] = factors.offsets;
-            scale::<L, _, _, _>(even.get(a..).unwrap_or_default(), factors.scales[0], low);
-            scale::<L, _, _, _>(odd.get(b..).unwrap_or_default(), factors.scales[1], high);
         }
     }
 
@@ -252,9 +224,7 @@ impl<F: Real> Frame<F> {
         let before = start + 1 - self.half() as isize;
         self.copy::<L, _>(bands[0], before, factors.scales[0], first);
         self.copy::<L, _>(bands[1], before, factors.scales[1], second);
-        for step in factors.steps.iter().take(factors.count) {
-            step.apply_in::<L>(first, second);
-        }
+        factors.lift::<L>(first, second);
         let [a, b] = factors.offsets;
         [
             first.get(b..b + count).unwrap_or_default(),
@@ -584,6 +554,27 @@ impl<F: Real> Factors<F> {
             factors.count += 1;
         }
         factors
+    }
+
+    /// The steps, in place.
+    #[inline(always)]
+    fn lift<L: Lanes<F>>(&self, even: &mut [F], odd: &mut [F]) {
+        for step in self.steps.iter().take(self.count) {
+            step.apply_in::<L>(even, odd);
+        }
+    }
+
+    /// Coefficients from the even and the odd samples of theirs.
+    #[inline(always)]
+    fn lift_to_bands<L, U>(&self, even: &mut [F], odd: &mut [F], low: &mut [U], high: &mut [U])
+    where
+        L: Lanes<F>,
+        U: Element<Real = F>,
+    {
+        self.lift::<L>(even, odd);
+        let ([a, b], [of_low, of_high]) = (self.offsets, self.scales);
+        scale::<L, _, _, _>(even.get(a..).unwrap_or_default(), of_low, low);
+        scale::<L, _, _, _>(odd.get(b..).unwrap_or_default(), of_high, high);
     }
 }
 

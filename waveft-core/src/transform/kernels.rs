@@ -24,10 +24,7 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Analyse<'_, F, T> {
     fn run<L: Lanes<F>>(self) {
         let (frame, signal, scratch) = (self.frame, self.signal, self.scratch);
         let [low, high] = self.bands;
-        match self.factors {
-            None => frame.analyse::<L, _, _>(signal, low, high, scratch),
-            Some(factors) => frame.analyse_lifted::<L, _, _>(factors, signal, low, high, scratch),
-        }
+        frame.analyse::<L, _, _>(self.factors, signal, low, high, scratch);
     }
 }
 

@@ -64,23 +64,21 @@ impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
         let Self { frame, width, .. } = self;
         let (even, odd) = self.scratch.split_at_mut(width);
         let odd = odd.get_mut(..width).unwrap_or_default();
-        let length = frame.samples as isize;
         let Rows { data, stride } = self.signal;
-        for u in frame.pairs_covering(0..length) {
-            synthesise_rows::<L, _>(frame, u, &self.bands, [&mut *even, &mut *odd]);
-            for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
-                let to = row_mut(data, index, stride, width);
-                if let Some(to) = to.filter(|_| index < length) {
-                    to.copy_from_slice(row);
-                }
-            }
-        }
-        for outside in frame.outside() {
-            for u in frame.pairs_covering(outside.clone()) {
+        // First the signal, then what its extension takes from beyond the ends.
+        let [before, behind] = frame.outside();
+        let parts = [0..frame.samples as isize, before, behind];
+        for (part, indices) in parts.into_iter().enumerate() {
+            for u in frame.pairs_covering(indices.clone()) {
                 synthesise_rows::<L, _>(frame, u, &self.bands, [&mut *even, &mut *odd]);
                 for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
-                    if outside.contains(&index) {
+                    if !indices.contains(&index) {
+                        continue;
+                    }
+                    if part > 0 {
                         fold_row(frame, index, row, data, stride);
+                    } else if let Some(to) = row_mut(data, index, stride, width) {
+                        to.copy_from_slice(row);
                     }
                 }
             }

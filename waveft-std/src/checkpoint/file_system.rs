@@ -1,7 +1,8 @@
-//! What the standard library leaves to its caller: locks, which file is which, and bringing names to disk.
+//! What the standard library leaves to its caller: locks, which file is which, and bringing files and
+//! their names to disk.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -32,6 +33,32 @@ pub(crate) fn parent_of(path: &Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+/// Has `write` write a file beside `path`, then brings it to disk and to its name.
+pub(crate) fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> Result<()> {
+    let folder = parent_of(path);
+    let mut builder = tempfile::Builder::new();
+    // As for any new file; a temporary one would be its owner's only.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder
+        .prefix(".waveft-")
+        .tempfile_in(&folder)
+        .map_err(Error::io(path))?;
+    let mut writer = BufWriter::new(temporary.as_file());
+    write(&mut writer)
+        .and_then(|()| writer.flush())
+        .and_then(|()| temporary.as_file().sync_all())
+        .map_err(Error::io(path))?;
+    drop(writer);
+    temporary
+        .persist(path)
+        .map_err(|error| Error::io(path)(error.error))?;
+    sync_folder(&folder).map_err(Error::io(&folder))
 }
 
 /// Brings the names in a folder to disk.

@@ -1,0 +1,81 @@
+//! One token on its own, as decoding has it: the atoms one after the other.
+
+use super::DeltaWeight;
+use super::block::Side;
+use crate::element::Real;
+use crate::geometry::Atom;
+use crate::isa::Kernel;
+
+/// `y += x ΔWᵀ` of one token, under filters of `TAPS` taps, or any number for 0.
+pub(super) struct ApplyToken<'a, 'd, F, const TAPS: usize> {
+    pub(super) delta: &'a DeltaWeight<'d, F>,
+    pub(super) from: Side<'a, F>,
+    pub(super) to: Side<'a, F>,
+    pub(super) input: &'a [F],
+    pub(super) output: &'a mut [F],
+}
+
+impl<F: Real, const TAPS: usize> Kernel for ApplyToken<'_, '_, F, TAPS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let spectrum = self.delta.spectrum;
+        for (atom, &coefficient) in spectrum.atoms().iter().zip(spectrum.coefficients()) {
+            let (start, filter) = self.from.taps_on::<TAPS>(atom);
+            let samples = self.input.get(start..).unwrap_or_default();
+            let analysed = dot(filter, samples);
+            let (start, filter) = self.to.taps_on::<TAPS>(atom);
+            let value = self.delta.scaling * (coefficient * analysed);
+            let samples = self.output.get_mut(start..).unwrap_or_default();
+            for (sample, &tap) in samples.iter_mut().zip(filter) {
+                *sample += value * tap;
+            }
+        }
+    }
+}
+
+impl<'a, F: Real> Side<'a, F> {
+    /// The first sample that an atom covers on this axis, and the taps that lie on it and behind.
+    #[inline(always)]
+    fn taps_on<const TAPS: usize>(&self, atom: &Atom) -> (usize, &'a [F]) {
+        let (position, is_high) = if self.is_rows {
+            (atom.row(), atom.row_is_high())
+        } else {
+            (atom.column(), atom.column_is_high())
+        };
+        let filter = self.filters[usize::from(is_high)];
+        if filter.len() == 1 {
+            return (position, filter);
+        }
+        let taps = if TAPS > 0 { TAPS } else { filter.len() };
+        let (start, end, cut) = self.axis.support(position, taps);
+        (
+            start,
+            filter.get(cut..cut + end - start).unwrap_or_default(),
+        )
+    }
+}
+
+/// The sum of the products, in eight sums that vectors can hold.
+#[inline(always)]
+fn dot<F: Real>(taps: &[F], samples: &[F]) -> F {
+    let samples = samples.get(..taps.len()).unwrap_or_default();
+    let (tap_groups, taps) = taps.as_chunks::<8>();
+    let (sample_groups, samples) = samples.as_chunks::<8>();
+    let mut sum = F::ZERO;
+    for (&tap, &sample) in taps.iter().zip(samples) {
+        sum += tap * sample;
+    }
+    if tap_groups.is_empty() {
+        return sum;
+    }
+    let mut sums = [F::ZERO; 8];
+    for (taps, samples) in tap_groups.iter().zip(sample_groups) {
+        for ((sum, &tap), &sample) in sums.iter_mut().zip(taps).zip(samples) {
+            *sum += tap * sample;
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    sum + (((a + e) + (c + g)) + ((b + f) + (d + h)))
+}
