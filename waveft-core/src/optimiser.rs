@@ -128,14 +128,3 @@ fn in_range(what: &'static str, found: f64, least: f64, bound: f64) -> Result<()
         found,
     })
 }
-
-fn same_length(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(Error::Length {
-        what,
-        expected,
-        found,
-    })
-}

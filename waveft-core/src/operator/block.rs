@@ -328,9 +328,8 @@ fn sum_lanes<L: Lanes<F>, F>(mut vectors: [L; MOST_LANES]) -> L {
     vectors[0]
 }
 
-/// `y += x ΔWᵀ`, or with the sides exchanged `dx += dy ΔW`, under filters of `TAPS` taps, or any number
-/// for 0.
-pub(super) struct Apply<'a, 'd, F, T, const TAPS: usize> {
+/// `y += x ΔWᵀ`, or with the sides exchanged `dx += dy ΔW`.
+pub(super) struct Apply<'a, 'd, F, T> {
     pub(super) delta: &'a DeltaWeight<'d, F>,
     pub(super) from: Side<'a, F>,
     pub(super) to: Side<'a, F>,
@@ -339,11 +338,23 @@ pub(super) struct Apply<'a, 'd, F, T, const TAPS: usize> {
     pub(super) scratch: &'a mut [F],
 }
 
-impl<F: Real, T: Element<Real = F>, const TAPS: usize> LaneKernel<F> for Apply<'_, '_, F, T, TAPS> {
+impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Apply<'_, '_, F, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes<F>>(mut self) {
+    fn run<L: Lanes<F>>(self) {
+        // Short filters as Haar's gain from a loop that is none.
+        match self.from.axis.taps() {
+            2 => self.run_with::<L, 2>(),
+            _ => self.run_with::<L, 0>(),
+        }
+    }
+}
+
+impl<F: Real, T: Element<Real = F>> Apply<'_, '_, F, T> {
+    /// Under filters of `TAPS` taps, or any number for 0.
+    #[inline(always)]
+    fn run_with<L: Lanes<F>, const TAPS: usize>(mut self) {
         let Self { from, to, .. } = self;
         let (analysed, rest) = self.scratch.split_at_mut(slots(from.axis) * L::WIDTH);
         let (spread, window) = rest.split_at_mut(slots(to.axis) * L::WIDTH);
@@ -362,8 +373,8 @@ impl<F: Real, T: Element<Real = F>, const TAPS: usize> LaneKernel<F> for Apply<'
     }
 }
 
-/// `dc += …`, and `dx += dy ΔW` if `input_gradient` is there; `TAPS` as for [`Apply`].
-pub(super) struct Backward<'a, 'd, F, T, const TAPS: usize> {
+/// `dc += …`, and `dx += dy ΔW` if `input_gradient` is there.
+pub(super) struct Backward<'a, 'd, F, T> {
     pub(super) delta: &'a DeltaWeight<'d, F>,
     pub(super) inputs: Side<'a, F>,
     pub(super) outputs: Side<'a, F>,
@@ -374,13 +385,22 @@ pub(super) struct Backward<'a, 'd, F, T, const TAPS: usize> {
     pub(super) scratch: &'a mut [F],
 }
 
-impl<F: Real, T: Element<Real = F>, const TAPS: usize> LaneKernel<F>
-    for Backward<'_, '_, F, T, TAPS>
-{
+impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Backward<'_, '_, F, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes<F>>(mut self) {
+    fn run<L: Lanes<F>>(self) {
+        match self.inputs.axis.taps() {
+            2 => self.run_with::<L, 2>(),
+            _ => self.run_with::<L, 0>(),
+        }
+    }
+}
+
+impl<F: Real, T: Element<Real = F>> Backward<'_, '_, F, T> {
+    /// As for [`Apply`].
+    #[inline(always)]
+    fn run_with<L: Lanes<F>, const TAPS: usize>(mut self) {
         let Self {
             inputs, outputs, ..
         } = self;

@@ -6,8 +6,8 @@ use crate::element::Real;
 use crate::geometry::Atom;
 use crate::isa::Kernel;
 
-/// `y += x ΔWᵀ` of one token, under filters of `TAPS` taps, or any number for 0.
-pub(super) struct ApplyToken<'a, 'd, F, const TAPS: usize> {
+/// `y += x ΔWᵀ` of one token.
+pub(super) struct ApplyToken<'a, 'd, F> {
     pub(super) delta: &'a DeltaWeight<'d, F>,
     pub(super) from: Side<'a, F>,
     pub(super) to: Side<'a, F>,
@@ -15,11 +15,22 @@ pub(super) struct ApplyToken<'a, 'd, F, const TAPS: usize> {
     pub(super) output: &'a mut [F],
 }
 
-impl<F: Real, const TAPS: usize> Kernel for ApplyToken<'_, '_, F, TAPS> {
+impl<F: Real> Kernel for ApplyToken<'_, '_, F> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
+        match self.from.axis.taps() {
+            2 => self.run_with::<2>(),
+            _ => self.run_with::<0>(),
+        }
+    }
+}
+
+impl<F: Real> ApplyToken<'_, '_, F> {
+    /// Under filters of `TAPS` taps, or any number for 0.
+    #[inline(always)]
+    fn run_with<const TAPS: usize>(self) {
         let spectrum = self.delta.spectrum;
         for (atom, &coefficient) in spectrum.atoms().iter().zip(spectrum.coefficients()) {
             let (start, filter) = self.from.taps_on::<TAPS>(atom);

@@ -154,23 +154,7 @@ impl<F: Real> DeltaWeight<'_, F> {
                 return Ok(());
             }
         }
-        // Short filters as Haar's gain from a loop that is none.
-        match self.spectrum.geometry().taps() {
-            2 => self.multiply_blocks::<T, 2>(from, to, input, output, scratch),
-            _ => self.multiply_blocks::<T, 0>(from, to, input, output, scratch),
-        }
-        Ok(())
-    }
-
-    fn multiply_blocks<T: Element<Real = F>, const TAPS: usize>(
-        &self,
-        from: Side<'_, F>,
-        to: Side<'_, F>,
-        input: &Array<'_, T, 2>,
-        output: &mut ArrayMut<'_, T, 2>,
-        scratch: &mut [F],
-    ) {
-        self.isa.run_lanes(Apply::<_, _, TAPS> {
+        self.isa.run_lanes(Apply {
             delta: self,
             from,
             to,
@@ -178,26 +162,17 @@ impl<F: Real> DeltaWeight<'_, F> {
             output: output.reborrow(),
             scratch,
         });
+        Ok(())
     }
 
     fn multiply_token(&self, from: Side<'_, F>, to: Side<'_, F>, input: &[F], output: &mut [F]) {
-        if self.spectrum.geometry().taps() == 2 {
-            self.isa.run(ApplyToken::<_, 2> {
-                delta: self,
-                from,
-                to,
-                input,
-                output,
-            });
-        } else {
-            self.isa.run(ApplyToken::<_, 0> {
-                delta: self,
-                from,
-                to,
-                input,
-                output,
-            });
-        }
+        self.isa.run(ApplyToken {
+            delta: self,
+            from,
+            to,
+            input,
+            output,
+        });
     }
 
     fn differentiate<T: Element<Real = F>>(
@@ -218,23 +193,7 @@ impl<F: Real> DeltaWeight<'_, F> {
         }
         check_scratch(self.backward_scratch_len(), scratch.len())?;
         check_length("gradient", self.spectrum.atoms().len(), gradient.len())?;
-        match self.spectrum.geometry().taps() {
-            2 => self.differentiate_blocks::<T, 2>(x, dy, dx, gradient, scratch),
-            _ => self.differentiate_blocks::<T, 0>(x, dy, dx, gradient, scratch),
-        }
-        Ok(())
-    }
-
-    fn differentiate_blocks<T: Element<Real = F>, const TAPS: usize>(
-        &self,
-        x: &Array<'_, T, 2>,
-        dy: &Array<'_, T, 2>,
-        dx: Option<&mut ArrayMut<'_, T, 2>>,
-        gradient: &mut [F],
-        scratch: &mut [F],
-    ) {
-        let [inputs, outputs] = self.sides();
-        self.isa.run_lanes(Backward::<_, _, TAPS> {
+        self.isa.run_lanes(Backward {
             delta: self,
             inputs,
             outputs,
@@ -244,6 +203,7 @@ impl<F: Real> DeltaWeight<'_, F> {
             gradient,
             scratch,
         });
+        Ok(())
     }
 
     /// The layer's inputs and its outputs.

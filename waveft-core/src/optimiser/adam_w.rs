@@ -2,9 +2,9 @@
 //!
 //! Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, with the operations of `torch.optim.AdamW`.
 
-use super::{Rates, VectorUpdate, in_range, same_length, update_vectors};
+use super::{Rates, VectorUpdate, in_range, update_vectors};
 use crate::element::Real;
-use crate::error::Error;
+use crate::error::{Error, check_length};
 use crate::isa::Isa;
 use crate::lanes::{LaneKernel, Lanes};
 
@@ -115,9 +115,9 @@ impl<F: Real> AdamWUpdate<F> {
         first_moment: &mut [F],
         second_moment: &mut [F],
     ) -> Result<(), Error> {
-        same_length("gradient", values.len(), gradient.len())?;
-        same_length("first moment", values.len(), first_moment.len())?;
-        same_length("second moment", values.len(), second_moment.len())?;
+        check_length("gradient", values.len(), gradient.len())?;
+        check_length("first moment", values.len(), first_moment.len())?;
+        check_length("second moment", values.len(), second_moment.len())?;
         let update = *self;
         Isa::detect().run_lanes(Apply {
             update,

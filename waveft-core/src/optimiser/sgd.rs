@@ -1,8 +1,8 @@
 //! Stochastic gradient descent with momentum: the operations of `torch.optim.SGD`.
 
-use super::{Rates, VectorUpdate, in_range, same_length, update_vectors};
+use super::{Rates, VectorUpdate, in_range, update_vectors};
 use crate::element::Real;
-use crate::error::Error;
+use crate::error::{Error, check_length};
 use crate::isa::Isa;
 use crate::lanes::{LaneKernel, Lanes};
 
@@ -82,9 +82,9 @@ impl<F: Real> SgdUpdate<F> {
     /// [`Error::Length`] unless `gradient` is as long as `values` and `velocity` has [`Sgd::velocity_len`] entries; nothing
     /// was changed then.
     pub fn apply(&self, values: &mut [F], gradient: &[F], velocity: &mut [F]) -> Result<(), Error> {
-        same_length("gradient", values.len(), gradient.len())?;
+        check_length("gradient", values.len(), gradient.len())?;
         let expected = self.sgd.velocity_len(values.len());
-        same_length("velocity", expected, velocity.len())?;
+        check_length("velocity", expected, velocity.len())?;
         Isa::detect().run_lanes(Apply {
             update: *self,
             values,
