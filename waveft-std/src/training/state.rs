@@ -25,7 +25,8 @@ const METADATA_KEY: &str = "waveft_training_state";
 #[derive(Serialize, Deserialize)]
 struct State {
     optimiser: OptimiserState,
-    schedule: ScheduleState,
+    #[serde(with = "ScheduleState")]
+    schedule: Schedule,
     groups: Vec<GroupState>,
     max_norm: Option<f64>,
     skips_non_finite: bool,
@@ -43,8 +44,9 @@ enum OptimiserState {
     AdamW { betas: [f64; 2], epsilon: f64 },
 }
 
+/// The core's schedule, which knows nothing of serde.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(remote = "Schedule", tag = "kind", rename_all = "snake_case")]
 enum ScheduleState {
     Constant { warmup_steps: u64 },
     Linear { warmup_steps: u64, total_steps: u64 },
@@ -189,7 +191,7 @@ impl Trainer {
                     epsilon: adam_w.epsilon(),
                 },
             },
-            schedule: self.schedule.into(),
+            schedule: self.schedule,
             groups: groups
                 .map(|(rates, group)| GroupState {
                     learning_rate: rates.learning_rate(),
@@ -223,7 +225,7 @@ impl State {
         }
         Ok(Trainer {
             optimiser,
-            schedule: (&self.schedule).into(),
+            schedule: self.schedule,
             rates: rates.collect::<Result<_, _>>()?,
             max_norm: self.max_norm,
             non_finite: match self.skips_non_finite {
@@ -267,50 +269,6 @@ impl Optimiser {
         match self {
             Self::Sgd(_) => "SGD",
             Self::AdamW(_) => "AdamW",
-        }
-    }
-}
-
-impl From<Schedule> for ScheduleState {
-    fn from(schedule: Schedule) -> Self {
-        match schedule {
-            Schedule::Constant { warmup_steps } => Self::Constant { warmup_steps },
-            Schedule::Linear {
-                warmup_steps,
-                total_steps,
-            } => Self::Linear {
-                warmup_steps,
-                total_steps,
-            },
-            Schedule::Cosine {
-                warmup_steps,
-                total_steps,
-            } => Self::Cosine {
-                warmup_steps,
-                total_steps,
-            },
-        }
-    }
-}
-
-impl From<&ScheduleState> for Schedule {
-    fn from(state: &ScheduleState) -> Self {
-        match *state {
-            ScheduleState::Constant { warmup_steps } => Self::Constant { warmup_steps },
-            ScheduleState::Linear {
-                warmup_steps,
-                total_steps,
-            } => Self::Linear {
-                warmup_steps,
-                total_steps,
-            },
-            ScheduleState::Cosine {
-                warmup_steps,
-                total_steps,
-            } => Self::Cosine {
-                warmup_steps,
-                total_steps,
-            },
         }
     }
 }
