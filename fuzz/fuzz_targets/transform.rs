@@ -17,11 +17,15 @@ use waveft_core::filter_bank::{FilterBank, MAX_TAPS, Wavelet, wavelets};
 use waveft_core::isa::Isa;
 use waveft_core::transform::{Algorithm, Dwt, Wavedec, dwt_max_level};
 
-/// The largest array of every eighth input: enough for a line to be cut into chunks.
-const MOST_ENTRIES: usize = 6000;
+/// The longest axis.
+const LONGEST: usize = 6000;
 
-/// The largest of the others: enough for every vector to have a rest, and ten times as quick.
-const MOST_ENTRIES_BUT_RARELY: usize = 400;
+/// The most that the product of `length + taps` over the axes may be, for every eighth input: enough for a line to be cut
+/// into chunks.
+const LARGE: usize = 20_000;
+
+/// The same for the others: enough for every vector to have a rest, and ten times as quick.
+const SMALL: usize = 1200;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -239,13 +243,24 @@ fn check<T: Element<Real: Number>, const D: usize>(input: &Input) {
     }
     let modes = ExtensionMode::ALL;
     let axes: [_; D] = from_fn(|axis| (banks[axis], modes[usize::from(input.modes[axis]) % 9]));
-    let mut shape: [usize; D] = from_fn(|axis| usize::from(input.shape[axis]) % MOST_ENTRIES);
-    let most = match input.size % 8 {
-        0 => MOST_ENTRIES,
-        _ => MOST_ENTRIES_BUT_RARELY,
+    let most = if input.size.is_multiple_of(8) {
+        LARGE
+    } else {
+        SMALL
     };
-    while shape.iter().product::<usize>() > most {
+    let mut shape: [usize; D] = from_fn(|axis| usize::from(input.shape[axis]) % LONGEST);
+    let is_too_large = |shape: [usize; D]| {
+        let extended = shape
+            .iter()
+            .zip(&axes)
+            .map(|(length, (bank, _))| length + bank.taps());
+        extended.product::<usize>() > most
+    };
+    while is_too_large(shape) && shape.iter().any(|&length| length > 1) {
         shape = shape.map(|length| length.div_ceil(2));
+    }
+    if is_too_large(shape) {
+        return;
     }
     let lengths = axes.iter().zip(shape);
     let most = lengths
