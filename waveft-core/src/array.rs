@@ -25,11 +25,11 @@ impl<'a, T, const D: usize> Array<'a, T, D> {
     /// [`Error::EmptyAxis`] if an axis has no length, [`Error::Length`] unless `data` has as many
     /// elements as the shape has entries.
     pub fn new(data: &'a [T], shape: [usize; D]) -> Result<Self, Error> {
-        let strides = row_major(shape, data.len())?;
+        fills(shape, data.len())?;
         Ok(Self {
             data,
             shape,
-            strides,
+            strides: row_major(shape),
         })
     }
 
@@ -81,11 +81,11 @@ impl<'a, T, const D: usize> ArrayMut<'a, T, D> {
     /// # Errors
     /// Those of [`Array::new`].
     pub fn new(data: &'a mut [T], shape: [usize; D]) -> Result<Self, Error> {
-        let strides = row_major(shape, data.len())?;
+        fills(shape, data.len())?;
         Ok(Self {
             data,
             shape,
-            strides,
+            strides: row_major(shape),
         })
     }
 
@@ -146,7 +146,8 @@ pub(crate) fn entries<const D: usize>(shape: [usize; D]) -> Option<usize> {
     shape.into_iter().try_fold(1usize, usize::checked_mul)
 }
 
-fn row_major<const D: usize>(shape: [usize; D], found: usize) -> Result<[usize; D], Error> {
+/// That a row-major array of a shape fills a slice of `found` elements.
+fn fills<const D: usize>(shape: [usize; D], found: usize) -> Result<(), Error> {
     if shape.contains(&0) {
         return Err(Error::EmptyAxis);
     }
@@ -158,13 +159,18 @@ fn row_major<const D: usize>(shape: [usize; D], found: usize) -> Result<[usize; 
             found,
         });
     }
+    Ok(())
+}
+
+/// The strides of an array without gaps whose last axis is innermost. Its entries are counted by `usize`.
+pub(crate) fn row_major<const D: usize>(shape: [usize; D]) -> [usize; D] {
     let mut strides = [1; D];
     let mut stride = 1;
     for (to, length) in strides.iter_mut().zip(shape).rev() {
         *to = stride;
         stride *= length;
     }
-    Ok(strides)
+    strides
 }
 
 /// That the last entry is an element.

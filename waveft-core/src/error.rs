@@ -1,6 +1,7 @@
 //! What can be wrong with an argument, with what was expected and what was found.
 
 use core::fmt;
+use core::ops::Range;
 
 /// Why a checked entry point refused its arguments. Nothing was written when one is returned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,6 +175,21 @@ pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) ->
 /// That scratch has as many elements as are needed, or more.
 pub(crate) fn check_scratch(expected: usize, found: usize) -> Result<(), Error> {
     check_length("scratch", expected, found.min(expected))
+}
+
+/// That a range of rows is not empty and ends at row `most` or before.
+pub(crate) fn check_rows(most: usize, rows: &Range<usize>) -> Result<(), Error> {
+    let most = most as u64;
+    let [start, end] = [rows.start, rows.end].map(|row| row as u64);
+    for (what, bound, found) in [
+        ("end of rows", most + 1, end),
+        ("start of rows", end, start),
+    ] {
+        if found >= bound {
+            return Err(Error::OutOfBounds { what, bound, found });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Error {

@@ -5,7 +5,7 @@ mod token;
 mod tokens;
 
 use crate::element::{Element, Real};
-use crate::error::{Error, check_length};
+use crate::error::{Error, check_length, check_rows};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
@@ -101,16 +101,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     /// # Errors
     /// [`Error::OutOfBounds`] unless `rows.start < rows.end ≤` the stored weight's rows.
     pub fn rows(&self, rows: Range<usize>) -> Result<Self, Error> {
-        let bound = self.spectrum.geometry().rows().length() as u64;
-        for (what, bound, found) in [
-            ("end of rows", bound + 1, rows.end),
-            ("start of rows", rows.end as u64, rows.start),
-        ] {
-            if found as u64 >= bound {
-                let found = found as u64;
-                return Err(Error::OutOfBounds { what, bound, found });
-            }
-        }
+        check_rows(self.spectrum.geometry().rows().length(), &rows)?;
         Ok(Self {
             rows,
             ..self.clone()

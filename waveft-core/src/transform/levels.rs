@@ -5,9 +5,9 @@ use super::kernels::{Analyse, Synthesise};
 use super::plane::{AnalysePlane, Plane, SynthesisePlane};
 use super::rows::{AnalyseRows, Rows, SynthesiseRows};
 use super::{Dwt, dwt_max_level};
-use crate::array::{Array, ArrayMut};
+use crate::array::{Array, ArrayMut, row_major};
 use crate::element::{Element, Real};
-use crate::error::{Error, check_scratch};
+use crate::error::{Error, check_rows, check_scratch};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::FilterBank;
 use crate::isa::Isa;
@@ -539,14 +539,6 @@ fn product<const D: usize>(shape: [usize; D]) -> usize {
     shape.into_iter().product()
 }
 
-fn row_major<const D: usize>(shape: [usize; D]) -> [usize; D] {
-    let mut strides = [1; D];
-    for axis in (1..D).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    strides
-}
-
 /// Elements from a row of a plane to the next.
 fn outer_stride<const D: usize>(strides: [usize; D]) -> usize {
     strides.first().copied().unwrap_or(1)
@@ -608,11 +600,11 @@ impl<F: Real> Wavedec<'_, F, 2> {
             rows.len() * shape[1],
             bands.each_ref().map(|band| band.len()),
         )?;
-        let [vertical, horizontal] = self.frames(level, Side::Analysis, Direction::Gather);
+        let [vertical, horizontal] = &self.frames(level, Side::Analysis, Direction::Gather);
         F::analyse_plane(
             self.isa,
             AnalysePlane {
-                plane: &Plane {
+                plane: Plane {
                     rows: vertical,
                     columns: horizontal,
                 },
@@ -644,12 +636,12 @@ impl<F: Real> Wavedec<'_, F, 2> {
         self.check_part(level, &rows, height, target.strides(), scratch)?;
         check_shape("target", [rows.len(), width], target.shape())?;
         check_bands(product(shape), bands.map(<[F]>::len))?;
-        let [vertical, horizontal] = self.frames(level, Side::Synthesis, Direction::Scatter);
+        let [vertical, horizontal] = &self.frames(level, Side::Synthesis, Direction::Scatter);
         let stride = outer_stride(target.strides());
         F::synthesise_plane(
             self.isa,
             SynthesisePlane {
-                plane: &Plane {
+                plane: Plane {
                     rows: vertical,
                     columns: horizontal,
                 },
@@ -667,7 +659,7 @@ impl<F: Real> Wavedec<'_, F, 2> {
         &self,
         level: usize,
         rows: &Range<usize>,
-        bound: usize,
+        most: usize,
         strides: [usize; 2],
         scratch: &[F],
     ) -> Result<(), Error> {
@@ -677,18 +669,7 @@ impl<F: Real> Wavedec<'_, F, 2> {
                 found: level,
             });
         }
-        for (what, bound, found) in [
-            ("end of rows", bound + 1, rows.end),
-            ("start of rows", rows.end, rows.start),
-        ] {
-            if found >= bound {
-                return Err(Error::OutOfBounds {
-                    what,
-                    bound: bound as u64,
-                    found: found as u64,
-                });
-            }
-        }
+        check_rows(most, rows)?;
         if strides[1] != 1 {
             return Err(Error::Stride {
                 axis: 1,
@@ -761,10 +742,7 @@ fn analyse_level<F: Real, const D: usize>(
             F::analyse_plane(
                 isa,
                 AnalysePlane {
-                    plane: &Plane {
-                        rows: *rows,
-                        columns: *columns,
-                    },
+                    plane: Plane { rows, columns },
                     first: 0,
                     image: data,
                     stride,
@@ -869,10 +847,7 @@ fn synthesise_level<F: Real, const D: usize>(
             F::synthesise_plane(
                 isa,
                 SynthesisePlane {
-                    plane: &Plane {
-                        rows: *rows,
-                        columns: *columns,
-                    },
+                    plane: Plane { rows, columns },
                     bands: [approximation, detail(), detail(), detail()],
                     target: 0..rows.samples,
                     image: data,

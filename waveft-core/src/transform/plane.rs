@@ -18,12 +18,13 @@ use core::ops::Range;
 const MOST_TERMS: usize = 3;
 
 /// The operators along a column, which counts rows, and along a row.
-pub(super) struct Plane<F> {
-    pub(super) rows: Frame<F>,
-    pub(super) columns: Frame<F>,
+#[derive(Clone, Copy)]
+pub(super) struct Plane<'a, F> {
+    pub(super) rows: &'a Frame<F>,
+    pub(super) columns: &'a Frame<F>,
 }
 
-impl<F: Real> Plane<F> {
+impl<F: Real> Plane<'_, F> {
     /// Elements of scratch that a sweep needs.
     pub(super) const fn scratch_len(samples: usize, coefficients: usize, taps: usize) -> usize {
         // Analysis: both halves of two rows.
@@ -41,7 +42,7 @@ impl<F: Real> Plane<F> {
 /// From an image, of which rows are `stride` apart, to rows of its four bands, from row `first` on as many
 /// as there is room for: both low-pass, rows low-pass and columns high-pass, the reverse, both high-pass.
 pub struct AnalysePlane<'a, F> {
-    pub(super) plane: &'a Plane<F>,
+    pub(super) plane: Plane<'a, F>,
     pub(super) first: usize,
     pub(super) image: &'a [F],
     pub(super) stride: usize,
@@ -157,7 +158,7 @@ impl<'a, F: Real> RowList<'a, F> {
 /// From the four bands to some rows of the image, which are `stride` apart; to all of them if the operator
 /// has an extension.
 pub struct SynthesisePlane<'a, F> {
-    pub(super) plane: &'a Plane<F>,
+    pub(super) plane: Plane<'a, F>,
     pub(super) bands: [&'a [F]; 4],
     pub(super) target: Range<usize>,
     /// Just the target.
@@ -200,7 +201,7 @@ impl<F: Real> LaneKernel<F> for SynthesisePlane<'_, F> {
 /// Of the even and of the odd row of pair `u`, the low-pass and the high-pass coefficients.
 #[inline(always)]
 fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
-    plane: &Plane<F>,
+    plane: Plane<'_, F>,
     u: isize,
     [low_low, low_high, high_low, high_high]: [&[F]; 4],
     pair: &'p mut [F],
@@ -211,7 +212,7 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
     let bands = [[low_low, high_low], [low_high, high_high]];
     for (bands, [even, odd]) in bands.into_iter().zip(&mut rows) {
         let bands = bands.map(|band| Rows::new(band, width));
-        synthesise_rows::<L, _>(&plane.rows, u, &bands, [even, odd]);
+        synthesise_rows::<L, _>(plane.rows, u, &bands, [even, odd]);
     }
     let [[even_low, odd_low], [even_high, odd_high]] = rows;
     [[even_low, even_high], [odd_low, odd_high]]
