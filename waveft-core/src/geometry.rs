@@ -265,7 +265,8 @@ impl Geometry {
     }
 
     /// Whether the weight is stored `in × out`.
-    pub(crate) const fn is_transposed(&self) -> bool {
+    #[must_use]
+    pub const fn is_transposed(&self) -> bool {
         self.transposed
     }
 

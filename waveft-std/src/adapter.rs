@@ -10,7 +10,7 @@ use half::{bf16, f16};
 
 use crate::checkpoint::file_system::write_whole;
 use crate::checkpoint::{Checkpoint, Dtype, Header, Tensor};
-use crate::config::{AdapterConfig, CONFIG_FILE};
+use crate::config::{AdapterConfig, Bias, CONFIG_FILE};
 use crate::error::{Error, Result};
 use crate::normal::NormalGenerator;
 use crate::target_modules::{ModuleShape, select_modules};
@@ -232,6 +232,71 @@ impl Adapter {
         })
     }
 
+    /// Puts trained coefficients, in sampling order, in the place of a module's spectrum, which is F32 from now on.
+    ///
+    /// # Errors
+    /// With nothing changed: if there is no spectrum of this module, or it has another length.
+    pub fn set_spectrum(&mut self, module: &str, values: &[f32]) -> Result<()> {
+        let at = self.module_at(module)?;
+        let spectrum = &mut self.spectra[at];
+        if spectrum.len() != values.len() {
+            let expected = format!("{} coefficients", spectrum.len());
+            let found = values.len().to_string();
+            return Err(Error::module(&self.path, module, expected, found));
+        }
+        *spectrum = Spectrum::from_f32(module.to_owned(), values);
+        Ok(())
+    }
+
+    /// Puts a trained bias in the place of that of a module that has a spectrum, or beside it if there is none yet. It is F32
+    /// from now on.
+    ///
+    /// # Errors
+    /// With nothing changed: if there is no spectrum of this module, the configuration's `bias` is `"none"`, or there is a
+    /// bias of another shape.
+    pub fn set_bias(&mut self, module: &str, values: &[f32]) -> Result<()> {
+        self.module_at(module)?;
+        let unfit = |expected: String, found: String| {
+            Err(Error::module(&self.path, module, expected, found))
+        };
+        if self.config.bias() == Bias::None {
+            let expected = "\"bias\" to be \"all\" or \"waveft_only\", for its bias is trained";
+            return unfit(expected.to_owned(), "\"none\"".to_owned());
+        }
+        let name = format!("{module}.bias");
+        let mut data = Data {
+            key: format!("{PREFIX}{module}.base_layer.bias"),
+            dtype: Dtype::F32,
+            shape: vec![values.len()],
+            bytes: Bytes::of_f32(values),
+        };
+        match self
+            .tensors
+            .binary_search_by(|tensor| tensor.name.cmp(&name))
+        {
+            Ok(at) => {
+                let known = &mut self.tensors[at].data;
+                if known.shape != data.shape {
+                    let expected = format!("a bias of shape {:?}", known.shape);
+                    return unfit(expected, format!("{:?}", data.shape));
+                }
+                data.key.clone_from(&known.key);
+                *known = data;
+            }
+            Err(at) => self.tensors.insert(at, SavedTensor { name, data }),
+        }
+        Ok(())
+    }
+
+    /// Where a module's spectrum is.
+    fn module_at(&self, module: &str) -> Result<usize> {
+        let found = self
+            .spectra
+            .binary_search_by(|spectrum| spectrum.module.as_str().cmp(module));
+        let missing = |_| Error::module(&self.path, module, "a module with a spectrum", "none");
+        found.map_err(missing)
+    }
+
     /// Its name: the folder's.
     pub fn name(&self) -> &str {
         &self.name
@@ -371,12 +436,7 @@ impl Spectrum {
             key: format!("{PREFIX}{module}{SPECTRUM_SUFFIX}"),
             dtype: Dtype::F32,
             shape: vec![values.len()],
-            bytes: Bytes::Owned(
-                values
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .collect(),
-            ),
+            bytes: Bytes::of_f32(values),
         };
         Self { module, data }
     }
@@ -450,6 +510,13 @@ impl SavedTensor {
     /// Its bytes, row-major and little-endian.
     pub fn bytes(&self) -> &[u8] {
         self.data.bytes()
+    }
+}
+
+impl Bytes {
+    fn of_f32(values: &[f32]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        Self::Owned(bytes.collect())
     }
 }
 

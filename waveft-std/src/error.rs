@@ -132,6 +132,16 @@ pub enum Error {
         /// What was found.
         found: String,
     },
+    /// A layer, or what it was given, that is not as it should be.
+    #[error("{layer}: expected {expected}, found {found}")]
+    Layer {
+        /// The layer, by its module's path.
+        layer: String,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
     /// A file that another run is using.
     #[error("{path}: expected a file that no other run is using, found it locked")]
     Busy {
@@ -220,6 +230,19 @@ impl Error {
     pub(crate) fn trainer(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self::Training {
             what: "trainer".to_owned(),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    /// An [`Error::Layer`].
+    pub(crate) fn layer(
+        layer: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self::Layer {
+            layer: layer.to_owned(),
             expected: expected.into(),
             found: found.into(),
         }

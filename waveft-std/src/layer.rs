@@ -3,6 +3,7 @@
 //! Layers of one shape and seed share their places, so these are drawn once for all of them, and sorted once for each
 //! length of spectrum.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use waveft_core::geometry::{Atom, Geometry};
 use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
-use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather};
+use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather, scatter};
 
 use crate::adapter::Spectrum;
 use crate::checkpoint::Dtype;
@@ -38,19 +39,25 @@ pub struct LayerSpec<'a> {
     pub dtype: Dtype,
 }
 
-/// A layer's update, ΔW.
+/// A layer's update, ΔW: to be merged, or to be trained as an adapter of a [`WaveFtLinear`](crate::linear::WaveFtLinear).
 #[derive(Clone, Debug)]
 pub struct LayerUpdate {
-    places: Arc<Places>,
+    atoms: LayerAtoms,
     coefficients: Coefficients,
+}
+
+/// All of a layer's update but its coefficients. Clones share the sorted atoms.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerAtoms {
+    sorted: Arc<SortedAtoms<Vec<Atom>>>,
+    seed: u64,
     wavelet: Option<&'static Wavelet>,
     scaling: f64,
 }
 
 /// Sorted atoms, and where each stands in sampling order.
-#[derive(Debug)]
 struct Places {
-    atoms: SortedAtoms<Vec<Atom>>,
+    atoms: Arc<SortedAtoms<Vec<Atom>>>,
     order: Vec<u32>,
 }
 
@@ -58,6 +65,15 @@ struct Places {
 enum Coefficients {
     Single(Vec<f32>),
     Double(Vec<f64>),
+}
+
+impl Coefficients {
+    fn to_f32(&self) -> Cow<'_, [f32]> {
+        match self {
+            Self::Single(values) => Cow::Borrowed(values),
+            Self::Double(values) => values.iter().map(|&value| value as f32).collect(),
+        }
+    }
 }
 
 impl LayerSpec<'_> {
@@ -124,17 +140,17 @@ pub fn prepare(specs: &[LayerSpec<'_>]) -> Result<Vec<LayerUpdate>, (usize, wave
     for index in 0..specs.len() {
         first.entry(sorting(index)).or_insert(index);
     }
-    let sorted: HashMap<_, Arc<Places>> = first
+    let sorted: HashMap<_, Places> = first
         .into_par_iter()
         .map(|(key, index)| {
             let (seed, geometry, count) = key;
             let places = &drawn[&(geometry.features(), seed)][..count];
             let sorted = Places::sort(geometry, places).map_err(|error| (index, error))?;
-            Ok((key, Arc::new(sorted)))
+            Ok((key, sorted))
         })
         .collect::<Result<_, _>>()?;
     let update = |(index, spec): (usize, &LayerSpec<'_>)| {
-        LayerUpdate::new(spec, Arc::clone(&sorted[&sorting(index)])).map_err(|error| (index, error))
+        LayerUpdate::new(spec, &sorted[&sorting(index)]).map_err(|error| (index, error))
     };
     specs.par_iter().enumerate().map(update).collect()
 }
@@ -162,7 +178,7 @@ impl Places {
     fn sort(geometry: Geometry, places: &[Location]) -> Result<Self, waveft_core::Error> {
         let atoms = vec![Atom::default(); places.len()];
         let mut order = vec![0; places.len()];
-        let atoms = SortedAtoms::new(geometry, places, atoms, &mut order)?;
+        let atoms = Arc::new(SortedAtoms::new(geometry, places, atoms, &mut order)?);
         Ok(Self { atoms, order })
     }
 
@@ -173,30 +189,67 @@ impl Places {
     }
 }
 
+impl LayerAtoms {
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.sorted.geometry()
+    }
+
+    /// The update of these coefficients, which are in the atoms' order.
+    pub(crate) fn delta<'a, F: Real>(
+        &'a self,
+        coefficients: &'a [F],
+    ) -> Result<DeltaWeight<'a, F>, waveft_core::Error> {
+        let spectrum = SparseSpectrum::new(&*self.sorted, coefficients)?;
+        // PEFT's arithmetic takes the scaling rounded to the spectrum's type.
+        let scaling = F::from_f64(self.scaling);
+        DeltaWeight::new(spectrum, self.wavelet.map(F::filter_bank), scaling)
+    }
+
+    /// One number for each atom, from the atoms' order to sampling order. Draws and sorts the places once more: keeping
+    /// where each stood would take 4 bytes a coefficient.
+    pub(crate) fn in_sampling_order(&self, sorted: &[f32]) -> Result<Vec<f32>, waveft_core::Error> {
+        let places = draw(self.geometry().features(), self.seed, sorted.len())?;
+        let Places { order, .. } = Places::sort(self.geometry(), &places)?;
+        let mut drawn = vec![0.0; sorted.len()];
+        scatter(&order, sorted, &mut drawn)?;
+        Ok(drawn)
+    }
+}
+
 impl LayerUpdate {
-    fn new(spec: &LayerSpec<'_>, places: Arc<Places>) -> Result<Self, waveft_core::Error> {
+    fn new(spec: &LayerSpec<'_>, places: &Places) -> Result<Self, waveft_core::Error> {
         let coefficients = if spec.dtype == Dtype::F64 {
             Coefficients::Double(places.gather(&spec.spectrum.to_f64())?)
         } else {
             Coefficients::Single(places.gather(&spec.spectrum.to_f32())?)
         };
-        Ok(Self {
-            places,
-            coefficients,
+        let atoms = LayerAtoms {
+            sorted: Arc::clone(&places.atoms),
+            seed: spec.config.random_loc_seed(),
             wavelet: spec.wavelet(),
             scaling: spec.config.scaling(),
+        };
+        Ok(Self {
+            atoms,
+            coefficients,
         })
     }
 
     /// Rows and columns of the weight as it is stored.
     pub fn stored(&self) -> (usize, usize) {
-        let geometry = self.places.atoms.geometry();
+        let geometry = self.atoms.geometry();
         (geometry.rows().length(), geometry.columns().length())
     }
 
     /// Its number of coefficients, `n`.
     pub fn coefficients(&self) -> usize {
-        self.places.order.len()
+        self.atoms.sorted.atoms().len()
+    }
+
+    /// Its atoms, and the coefficients in f32 and in the atoms' order.
+    pub(crate) fn into_parts(self) -> (LayerAtoms, Vec<f32>) {
+        let coefficients = self.coefficients.to_f32().into_owned();
+        (self.atoms, coefficients)
     }
 
     /// Adds rows `rows` of ΔW to a band of the weight that holds just these rows, row-major.
@@ -237,11 +290,8 @@ impl LayerUpdate {
         coefficients: &[T::Real],
         rows: Range<usize>,
         band: &mut [u8],
-    ) -> Result<(), waveft_core::Error>
-    where
-        T::Real: FromScaling,
-    {
-        let delta = self.delta(coefficients)?.rows(rows)?;
+    ) -> Result<(), waveft_core::Error> {
+        let delta = self.atoms.delta(coefficients)?.rows(rows)?;
         let (rows, columns) = delta.shape();
         let expected = rows * columns * size_of::<T>();
         if band.len() != expected {
@@ -258,29 +308,12 @@ impl LayerUpdate {
         )?)
     }
 
-    fn delta<'a, F: Real + FromScaling>(
-        &'a self,
-        coefficients: &'a [F],
-    ) -> Result<DeltaWeight<'a, F>, waveft_core::Error> {
-        let spectrum = SparseSpectrum::new(&self.places.atoms, coefficients)?;
-        let bank = self.wavelet.map(F::filter_bank);
-        DeltaWeight::new(spectrum, bank, F::from_scaling(self.scaling))
-    }
-
     /// Writes ΔW in `f32` over `out`, row-major as the weight is stored, over rayon's threads. A spectrum that is
     /// [dense](DeltaWeight::is_dense) is transformed as a whole, on one thread and with memory for it.
     ///
     /// # Errors
     /// When `out` does not have the weight's `rows · columns` elements.
     pub fn write(&self, out: &mut [f32]) -> Result<(), waveft_core::Error> {
-        let single;
-        let coefficients = match &self.coefficients {
-            Coefficients::Single(values) => values,
-            Coefficients::Double(values) => {
-                single = values.iter().map(|&value| value as f32).collect();
-                &single
-            }
-        };
         let (rows, columns) = self.stored();
         if out.len() != rows * columns {
             return Err(waveft_core::Error::Length {
@@ -289,7 +322,8 @@ impl LayerUpdate {
                 found: out.len(),
             });
         }
-        let delta = self.delta(coefficients)?;
+        let coefficients = self.coefficients.to_f32();
+        let delta = self.atoms.delta(&coefficients)?;
         if delta.is_dense() {
             let mut scratch = vec![0.0; delta.dense_scratch_len()?];
             return delta.write_dense(&mut MatrixMut::new(out, rows, columns)?, &mut scratch);
@@ -320,21 +354,4 @@ pub fn reconstruct(updates: &[LayerUpdate]) -> Result<Vec<Vec<f32>>, waveft_core
         Ok(out)
     };
     updates.par_iter().map(one).collect()
-}
-
-/// The scaling as PEFT's arithmetic takes it: rounded to the spectrum's type.
-trait FromScaling {
-    fn from_scaling(scaling: f64) -> Self;
-}
-
-impl FromScaling for f32 {
-    fn from_scaling(scaling: f64) -> Self {
-        scaling as f32
-    }
-}
-
-impl FromScaling for f64 {
-    fn from_scaling(scaling: f64) -> Self {
-        scaling
-    }
 }

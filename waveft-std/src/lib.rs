@@ -9,7 +9,8 @@
 //! 4. [`merge`]: what adapters change in a base; [`delta`]: their updates on their own.
 //! 5. [`rewrite`]: the changed checkpoint in a new place; [`in_place`]: in its own, with a journal from which every byte
 //!    comes back.
-//! 6. [`training`]: parameters, the steps of an optimiser on all of them, and their state in a file.
+//! 6. [`training`]: parameters, the steps of an optimiser on all of them, and their state in a file. [`linear`]: a layer to be
+//!    trained, or used, with any number of adapters, and ΔW never formed.
 //!
 //! ```no_run
 //! use waveft_std::{adapter::Adapter, checkpoint::Checkpoint, merge::Merge, rewrite};
@@ -34,6 +35,7 @@ pub mod error;
 pub mod in_place;
 mod journal;
 pub mod layer;
+pub mod linear;
 pub mod merge;
 pub mod name_map;
 pub mod normal;

@@ -1,0 +1,187 @@
+//! The base's product, by the `gemm` crate, which rayon's threads divide among them by the panel.
+//!
+//! A panel is a fixed number of the output's features, whatever the number of threads, so the bits do not depend on that.
+
+use rayon::prelude::*;
+
+use super::base::SingleElement;
+use super::scratch::with_scratch;
+
+/// Features of a panel.
+const PANEL: usize = 256;
+
+/// Entries along the depth that are widened at once: with a panel's features, half of a second-level cache.
+const WIDENED_DEPTH: usize = 512;
+
+/// Tokens that are multiplied at once, which bounds the memory for a call.
+const TOKENS: usize = 1024;
+
+/// Multiplications too few to be worth waking other threads for.
+const FEW_PRODUCTS: usize = 1 << 18;
+
+/// Up to so many results `gemm` computes as inner products, without packing the matrix first.
+const UNPACKED_RESULTS: usize = 256;
+
+/// Fewer features than these at once are slower than to pack the matrix.
+const FEWEST_UNPACKED: usize = 16;
+
+/// A matrix, the output's features × the depth, as it lies in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, E> {
+    pub(super) elements: &'a [E],
+    pub(super) features: usize,
+    pub(super) depth: usize,
+    /// Elements from one feature to the next, and along the depth; one of them is 1.
+    pub(super) strides: [usize; 2],
+}
+
+/// `y = x matrixᵀ`, with `x` tokens × depth and `y` tokens × features. Sums are in f32 and rounded once.
+pub(super) fn multiply<E: SingleElement, T: SingleElement>(
+    matrix: Matrix<'_, E>,
+    x: &[T],
+    y: &mut [T],
+) {
+    let blocks = x.chunks(TOKENS * matrix.depth);
+    for (x, y) in blocks.zip(y.chunks_mut(TOKENS * matrix.features)) {
+        match T::as_reals(x) {
+            Some(x) => multiply_block(matrix, x, y),
+            None => with_scratch(x.len(), |wide| {
+                T::widen(x, wide);
+                multiply_block(matrix, wide, y);
+            }),
+        }
+    }
+}
+
+fn multiply_block<E: SingleElement, T: SingleElement>(
+    matrix: Matrix<'_, E>,
+    x: &[f32],
+    y: &mut [T],
+) {
+    let Matrix {
+        features, depth, ..
+    } = matrix;
+    let tokens = x.len() / depth;
+    let copy = |(token, row): (usize, &mut [T]), sums: &[f32]| {
+        let panels = row.chunks_mut(PANEL).zip(sums.chunks(PANEL * tokens));
+        for (entries, sums) in panels {
+            let width = entries.len();
+            T::narrow(&sums[token * width..][..width], entries);
+        }
+    };
+    // Panels of tokens × features, one behind the other, for a panel's columns of `y` are no slice.
+    with_scratch(y.len(), |sums| {
+        let is_small = features * x.len() < FEW_PRODUCTS;
+        if is_small {
+            let panels = sums.chunks_mut(PANEL * tokens).enumerate();
+            panels.for_each(|(index, sums)| multiply_panel(matrix, index, x, sums));
+        } else {
+            let panels = sums.par_chunks_mut(PANEL * tokens).enumerate();
+            panels.for_each(|(index, sums)| multiply_panel(matrix, index, x, sums));
+        }
+        if is_small || tokens == 1 {
+            let rows = y.chunks_mut(features).enumerate();
+            rows.for_each(|row| copy(row, sums));
+        } else {
+            let rows = y.par_chunks_mut(features).enumerate();
+            rows.for_each(|row| copy(row, sums));
+        }
+    });
+}
+
+/// Panel `index` of the product, tokens × the panel's features.
+fn multiply_panel<E: SingleElement>(
+    matrix: Matrix<'_, E>,
+    index: usize,
+    x: &[f32],
+    sums: &mut [f32],
+) {
+    let Matrix { depth, strides, .. } = matrix;
+    let tokens = x.len() / depth;
+    let first = index * PANEL;
+    let elements = &matrix.elements[first * strides[0]..];
+    let features = sums.len() / tokens;
+    if let Some(elements) = E::as_reals(elements) {
+        let panel = Matrix {
+            elements,
+            features,
+            depth,
+            strides,
+        };
+        return add_product(panel, x, depth, sums, false);
+    }
+    for start in (0..depth).step_by(WIDENED_DEPTH) {
+        let count = WIDENED_DEPTH.min(depth - start);
+        // Lines of neighbours, along the depth or along the features.
+        let (width, line_stride, wide_strides) = match strides[1] {
+            1 => (count, strides[0], [count, 1]),
+            stride => (features, stride, [1, features]),
+        };
+        let lines = &elements[start * strides[1]..];
+        with_scratch(features * count, |wide| {
+            for (line, wide) in wide.chunks_mut(width).enumerate() {
+                E::widen(&lines[line * line_stride..][..width], wide);
+            }
+            let panel = Matrix {
+                elements: &*wide,
+                features,
+                depth: count,
+                strides: wide_strides,
+            };
+            add_product(panel, &x[start..], depth, sums, start > 0);
+        });
+    }
+}
+
+/// `sums = x panelᵀ`, or `+=`, with tokens of `x` that are `stride` apart and `sums` tokens × features.
+fn add_product(panel: Matrix<'_, f32>, x: &[f32], stride: usize, sums: &mut [f32], adds: bool) {
+    let Matrix {
+        elements,
+        features,
+        depth,
+        strides,
+    } = panel;
+    let tokens = sums.len() / features;
+    let at_once = match strides[1] {
+        1 => (UNPACKED_RESULTS / tokens).max(1),
+        _ => features,
+    };
+    let at_once = if at_once < FEWEST_UNPACKED {
+        features
+    } else {
+        at_once
+    };
+    assert!(sums.len() == tokens * features && tokens * features * depth > 0);
+    assert!((features - 1) * strides[0] + (depth - 1) * strides[1] < elements.len());
+    assert!((tokens - 1) * stride + depth <= x.len());
+    for first in (0..features).step_by(at_once) {
+        let count = at_once.min(features - first);
+        // SAFETY: `gemm` reads `elements[(first + f) · strides[0] + d · strides[1]]` and `x[t · stride + d]`, reads and writes
+        // `sums[t · features + first + f]`, for f < count, d < depth and t < tokens, all of them in bounds as asserted above.
+        // `sums` is not read unless `adds`; the slices are of f32, which has no invalid values.
+        #[allow(unsafe_code)]
+        unsafe {
+            gemm::gemm(
+                count,
+                tokens,
+                depth,
+                sums.as_mut_ptr().add(first),
+                features as isize,
+                1,
+                adds,
+                elements.as_ptr().add(first * strides[0]),
+                strides[1] as isize,
+                strides[0] as isize,
+                x.as_ptr(),
+                stride as isize,
+                1,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    }
+}
