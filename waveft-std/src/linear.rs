@@ -73,8 +73,8 @@ use crate::training::Parameter;
 
 /// A frozen layer with `M` outputs and `N` inputs, a bias if it has one, and any number of adapters.
 ///
-/// Activations are `f32`, `bf16` or `f16`; sums of narrow ones are in f32, the base's product, the bias and each adapter rounded
-/// as they are added. Spectra, biases and gradients are f32. All results are the same bits for any number of rayon's threads.
+/// Activations are `f32`, `bf16` or `f16`; sums of narrow ones are in f32, rounded once for the base with its bias and once for each
+/// adapter. Spectra, biases and gradients are f32. All results are the same bits for any number of rayon's threads.
 ///
 /// A forward or backward allocates a list of its chunks of 128 tokens; all other memory is the threads' own and stays for the
 /// next call: with `t` threads, `16 · (M + 2 N + 4 L + 120)` elements each and `2 t n` for the gradients of chunks under way,
@@ -267,7 +267,7 @@ impl<B> WaveFtLinear<B> {
         }
     }
 
-    /// `y += b + Σ x ΔWᵀ`: everything but the base's product, for a base that is computed elsewhere. `x` is tokens × N and `y`
+    /// `y += Σ x ΔWᵀ` of the active adapters alone, for a base that is computed elsewhere. `x` is tokens × N and `y`
     /// tokens × M.
     ///
     /// # Errors
@@ -305,7 +305,7 @@ impl<B> WaveFtLinear<B> {
         B: Base<T>,
     {
         let tokens = self.check_tokens(x.len(), ("y", y.len()), None)?;
-        self.base.forward(x, y)?;
+        self.base.forward(x, self.bias(), y)?;
         self.forward_part().add(&[self.active_run(tokens)], x, y)
     }
 
@@ -329,7 +329,7 @@ impl<B> WaveFtLinear<B> {
         let tokens = self.check_tokens(x.len(), ("y", y.len()), None)?;
         let indices: Vec<usize> = (0..self.adapters.len()).collect();
         let runs = self.runs(rows, tokens, &indices)?;
-        self.base.forward(x, y)?;
+        self.base.forward(x, self.bias(), y)?;
         self.forward_part().add(&runs, x, y)
     }
 
@@ -385,7 +385,6 @@ impl<B> WaveFtLinear<B> {
     fn forward_part(&self) -> Forward<'_> {
         Forward {
             adapters: &self.adapters,
-            bias: self.bias(),
             features: self.features,
         }
     }

@@ -1,7 +1,9 @@
 //! The update's products with tokens and the spectrum's gradient, against PEFT's layers and torch's autograd.
 
+mod goldens;
+
+use goldens::{Goldens, deviation};
 use half::bf16;
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
@@ -10,50 +12,6 @@ use waveft_core::geometry::{Atom, Geometry};
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
 use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather, scatter};
-
-/// The golden file, and what it says of its cases.
-struct Goldens {
-    bytes: Vec<u8>,
-    cases: Value,
-}
-
-impl Goldens {
-    fn read() -> Self {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/training.safetensors"
-        );
-        let bytes = std::fs::read(path).unwrap();
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
-        let cases = &metadata.metadata().as_ref().unwrap()["cases"];
-        let cases = serde_json::from_str(cases).unwrap();
-        Self { bytes, cases }
-    }
-
-    /// A tensor's values, exactly.
-    fn values(&self, name: &str) -> Vec<f64> {
-        let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let tensor = file.tensor(name).unwrap();
-        let data = tensor.data();
-        match tensor.dtype() {
-            Dtype::F64 => data
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f64::from_le_bytes(b))
-                .collect(),
-            Dtype::F32 => {
-                let values = data.as_chunks().0.iter();
-                values.map(|&b| f32::from_le_bytes(b).into()).collect()
-            }
-            Dtype::BF16 => {
-                let values = data.as_chunks().0.iter();
-                values.map(|&b| bf16::from_le_bytes(b).into()).collect()
-            }
-            other => panic!("{name} is {other:?}"),
-        }
-    }
-}
 
 /// A type that cases are in, from what the file holds of it.
 trait FromExact: Element {
@@ -137,17 +95,6 @@ impl<F: Real> Adapter<F> {
         let spectrum = SparseSpectrum::new(&self.atoms, &self.coefficients).unwrap();
         DeltaWeight::new(spectrum, self.wavelet.map(F::filter_bank), self.scaling).unwrap()
     }
-}
-
-/// Largest difference over largest value.
-fn deviation(found: impl Iterator<Item = f64>, expected: &[f64]) -> f64 {
-    let largest = expected
-        .iter()
-        .fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
-    let found: Vec<f64> = found.collect();
-    assert_eq!(found.len(), expected.len());
-    let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
-    differences.fold(0.0, f64::max) / largest
 }
 
 /// One layer in `T`; `bound` is for everything but what torch's own result is off.

@@ -53,11 +53,12 @@ pub trait Features {
 ///
 /// A [`WaveFtLinear`](super::WaveFtLinear) has checked the lengths of what it passes on.
 pub trait Base<T>: Features + Sync {
-    /// `y = x Wᵀ`, with `x` tokens × N and `y` tokens × M, both row-major. What `y` holds before is lost.
+    /// `y = x Wᵀ + b`, or `x Wᵀ` without a bias of M elements, rounded to `T` once. `x` is tokens × N and `y` tokens × M, both
+    /// row-major; what `y` holds before is lost.
     ///
     /// # Errors
     /// Whatever keeps the base from multiplying.
-    fn forward(&self, x: &[T], y: &mut [T]) -> Result<()>;
+    fn forward(&self, x: &[T], bias: Option<&[f32]>, y: &mut [T]) -> Result<()>;
 
     /// `dx = dy W`, with `dy` tokens × M and `dx` tokens × N.
     ///

@@ -35,19 +35,20 @@ pub(super) struct Matrix<'a, E> {
     pub(super) strides: [usize; 2],
 }
 
-/// `y = x matrixᵀ`, with `x` tokens × depth and `y` tokens × features. Sums are in f32 and rounded once.
+/// `y = x matrixᵀ + bias`, with `x` tokens × depth and `y` tokens × features. Sums are in f32 and rounded once.
 pub(super) fn multiply<E: SingleElement, T: SingleElement>(
     matrix: Matrix<'_, E>,
     x: &[T],
+    bias: Option<&[f32]>,
     y: &mut [T],
 ) {
     let blocks = x.chunks(TOKENS * matrix.depth);
     for (x, y) in blocks.zip(y.chunks_mut(TOKENS * matrix.features)) {
         match T::as_reals(x) {
-            Some(x) => multiply_block(matrix, x, y),
+            Some(x) => multiply_block(matrix, x, bias, y),
             None => with_scratch(x.len(), |wide| {
                 T::widen(x, wide);
-                multiply_block(matrix, wide, y);
+                multiply_block(matrix, wide, bias, y);
             }),
         }
     }
@@ -56,6 +57,7 @@ pub(super) fn multiply<E: SingleElement, T: SingleElement>(
 fn multiply_block<E: SingleElement, T: SingleElement>(
     matrix: Matrix<'_, E>,
     x: &[f32],
+    bias: Option<&[f32]>,
     y: &mut [T],
 ) {
     let Matrix {
@@ -74,10 +76,10 @@ fn multiply_block<E: SingleElement, T: SingleElement>(
         let is_small = features * x.len() < FEW_PRODUCTS;
         if is_small {
             let panels = sums.chunks_mut(PANEL * tokens).enumerate();
-            panels.for_each(|(index, sums)| multiply_panel(matrix, index, x, sums));
+            panels.for_each(|(index, sums)| multiply_panel(matrix, index, x, bias, sums));
         } else {
             let panels = sums.par_chunks_mut(PANEL * tokens).enumerate();
-            panels.for_each(|(index, sums)| multiply_panel(matrix, index, x, sums));
+            panels.for_each(|(index, sums)| multiply_panel(matrix, index, x, bias, sums));
         }
         if is_small || tokens == 1 {
             let rows = y.chunks_mut(features).enumerate();
@@ -94,6 +96,7 @@ fn multiply_panel<E: SingleElement>(
     matrix: Matrix<'_, E>,
     index: usize,
     x: &[f32],
+    bias: Option<&[f32]>,
     sums: &mut [f32],
 ) {
     let Matrix { depth, strides, .. } = matrix;
@@ -101,6 +104,11 @@ fn multiply_panel<E: SingleElement>(
     let first = index * PANEL;
     let elements = &matrix.elements[first * strides[0]..];
     let features = sums.len() / tokens;
+    if let Some(bias) = bias {
+        for row in sums.chunks_exact_mut(features) {
+            row.copy_from_slice(&bias[first..first + features]);
+        }
+    }
     if let Some(elements) = E::as_reals(elements) {
         let panel = Matrix {
             elements,
@@ -108,7 +116,7 @@ fn multiply_panel<E: SingleElement>(
             depth,
             strides,
         };
-        return add_product(panel, x, depth, sums, false);
+        return add_product(panel, x, depth, sums, bias.is_some());
     }
     for start in (0..depth).step_by(WIDENED_DEPTH) {
         let count = WIDENED_DEPTH.min(depth - start);
@@ -128,7 +136,7 @@ fn multiply_panel<E: SingleElement>(
                 depth: count,
                 strides: wide_strides,
             };
-            add_product(panel, &x[start..], depth, sums, start > 0);
+            add_product(panel, &x[start..], depth, sums, bias.is_some() || start > 0);
         });
     }
 }

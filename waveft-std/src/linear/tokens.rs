@@ -24,7 +24,6 @@ pub(super) struct Run<'a> {
 /// What all chunks share in a forward.
 pub(super) struct Forward<'a> {
     pub(super) adapters: &'a [LayerAdapter],
-    pub(super) bias: Option<&'a [f32]>,
     /// Outputs and inputs.
     pub(super) features: (usize, usize),
 }
@@ -67,7 +66,7 @@ fn for_each<I: Send>(items: &mut [I], work: impl Fn(&mut I) -> Result<()> + Sync
 }
 
 impl Forward<'_> {
-    /// `y += b + Σ x ΔWᵀ`, for runs that have all of the tokens.
+    /// `y += Σ x ΔWᵀ`, for runs that have all of the tokens.
     pub(super) fn add<T: SingleElement>(
         &self,
         runs: &[Run<'_>],
@@ -80,7 +79,7 @@ impl Forward<'_> {
             let (of_x, of_y);
             (of_x, x) = x.split_at(tokens * inputs);
             (of_y, y) = y.split_at_mut(tokens * outputs);
-            if self.bias.is_some() || !adapters.is_empty() {
+            if !adapters.is_empty() {
                 work.push(ForwardChunk {
                     adapters,
                     x: of_x,
@@ -93,13 +92,6 @@ impl Forward<'_> {
 
     fn add_chunk<T: SingleElement>(&self, chunk: &mut ForwardChunk<'_, T>) -> Result<()> {
         let (outputs, inputs) = self.features;
-        if let Some(bias) = self.bias {
-            for row in chunk.y.chunks_exact_mut(outputs) {
-                for (entry, bias) in row.iter_mut().zip(bias) {
-                    *entry = T::from_real(entry.to_real() + bias);
-                }
-            }
-        }
         let tokens = chunk.x.len() / inputs;
         for &index in chunk.adapters {
             let adapter = &self.adapters[index];

@@ -26,8 +26,8 @@ use crate::error::{Error, Result};
 /// let elements = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(bf16::from_f32);
 /// let weight = Weight::new(&elements[..], 2, 3)?;
 /// let mut y = [0.0f32; 2];
-/// weight.forward(&[1.0, 0.0, -1.0], &mut y)?;
-/// assert_eq!(y, [-2.0, -2.0]);
+/// weight.forward(&[1.0, 0.0, -1.0], Some(&[0.5, 0.0]), &mut y)?;
+/// assert_eq!(y, [-1.5, -2.0]);
 /// # Ok::<(), waveft_std::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -183,10 +183,11 @@ impl<'a> Weight<'a> {
         with_stored!(&mut self.elements, stored => stored.undo(delta, rows, columns))
     }
 
-    /// `out = input · Wᵀ`, or with `transposed` `input · W`.
+    /// `out = input · Wᵀ + bias`, or with `transposed` `input · W + bias`.
     fn product<T: SingleElement>(
         &self,
         input: &[T],
+        bias: Option<&[f32]>,
         out: &mut [T],
         transposed: bool,
     ) -> Result<()> {
@@ -196,9 +197,11 @@ impl<'a> Weight<'a> {
             false => (outputs, inputs),
         };
         let tokens = input.len() / depth;
-        if input.len() != tokens * depth || out.len() != tokens * features {
-            let expected = format!("tokens x {depth} elements in and tokens x {features} out");
-            let found = format!("{} and {}", input.len(), out.len());
+        let biases = bias.map_or(features, <[f32]>::len);
+        if input.len() != tokens * depth || out.len() != tokens * features || biases != features {
+            let expected =
+                format!("tokens x {depth} elements in, tokens x {features} out, {features} biases");
+            let found = format!("{}, {} and {biases}", input.len(), out.len());
             return Err(Error::layer("weight", expected, found));
         }
         let strides = match transposed == self.is_transposed {
@@ -207,7 +210,7 @@ impl<'a> Weight<'a> {
         };
         with_stored!(&self.elements, stored => {
             let elements = stored.data.get();
-            multiply(Matrix { elements, features, depth, strides }, input, out);
+            multiply(Matrix { elements, features, depth, strides }, input, bias, out);
         });
         Ok(())
     }
@@ -223,12 +226,12 @@ impl Features for Weight<'_> {
 }
 
 impl<T: SingleElement> Base<T> for Weight<'_> {
-    fn forward(&self, x: &[T], y: &mut [T]) -> Result<()> {
-        self.product(x, y, false)
+    fn forward(&self, x: &[T], bias: Option<&[f32]>, y: &mut [T]) -> Result<()> {
+        self.product(x, bias, y, false)
     }
 
     fn backward(&self, dy: &[T], dx: &mut [T]) -> Result<()> {
-        self.product(dy, dx, true)
+        self.product(dy, None, dx, true)
     }
 }
 
