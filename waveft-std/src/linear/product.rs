@@ -19,11 +19,14 @@ const TOKENS: usize = 1024;
 /// Multiplications too few to be worth waking other threads for.
 const FEW_PRODUCTS: usize = 1 << 18;
 
-/// Up to so many results `gemm` computes as inner products, without packing the matrix first.
-const UNPACKED_RESULTS: usize = 256;
+/// Up to so many results `gemm` computes as inner products, if both sides' lines go along the depth.
+const INNER_PRODUCTS: usize = 256;
 
-/// Fewer features than these at once are slower than to pack the matrix.
-const FEWEST_UNPACKED: usize = 16;
+/// Tokens for which inner products are faster than turning the lines of the matrix first.
+const FEW_TOKENS: usize = 16;
+
+/// Lines that are turned at once: a cache line of each column.
+const TILE: usize = 16;
 
 /// A matrix, the output's features × the depth, as it lies in memory.
 #[derive(Clone, Copy)]
@@ -109,7 +112,9 @@ fn multiply_panel<E: SingleElement>(
             row.copy_from_slice(&bias[first..first + features]);
         }
     }
-    if let Some(elements) = E::as_reals(elements) {
+    // Lines along the depth are what inner products take, and otherwise are turned, which `gemm` would be slower at.
+    let turns = strides[1] == 1 && tokens > FEW_TOKENS;
+    if let (Some(elements), false) = (E::as_reals(elements), turns) {
         let panel = Matrix {
             elements,
             features,
@@ -120,24 +125,53 @@ fn multiply_panel<E: SingleElement>(
     }
     for start in (0..depth).step_by(WIDENED_DEPTH) {
         let count = WIDENED_DEPTH.min(depth - start);
-        // Lines of neighbours, along the depth or along the features.
-        let (width, line_stride, wide_strides) = match strides[1] {
-            1 => (count, strides[0], [count, 1]),
-            stride => (features, stride, [1, features]),
+        let elements = &elements[start * strides[1]..];
+        let strides_of_wide = match strides[1] == 1 && !turns {
+            true => [count, 1],
+            false => [1, features],
         };
-        let lines = &elements[start * strides[1]..];
         with_scratch(features * count, |wide| {
-            for (line, wide) in wide.chunks_mut(width).enumerate() {
-                E::widen(&lines[line * line_stride..][..width], wide);
+            match strides[1] {
+                1 if turns => widen_turned(elements, strides[0], features, wide),
+                1 => widen_lines(elements, strides[0], count, wide),
+                stride => widen_lines(elements, stride, features, wide),
             }
             let panel = Matrix {
                 elements: &*wide,
                 features,
                 depth: count,
-                strides: wide_strides,
+                strides: strides_of_wide,
             };
             add_product(panel, &x[start..], depth, sums, bias.is_some() || start > 0);
         });
+    }
+}
+
+/// Lines of `width` elements that are `stride` apart, one behind the other.
+fn widen_lines<E: SingleElement>(elements: &[E], stride: usize, width: usize, wide: &mut [f32]) {
+    for (line, wide) in wide.chunks_mut(width).enumerate() {
+        E::widen(&elements[line * stride..][..width], wide);
+    }
+}
+
+/// As many lines that are `stride` apart as there are features: `wide` has the first element of each, then the second of each.
+fn widen_turned<E: SingleElement>(
+    elements: &[E],
+    stride: usize,
+    features: usize,
+    wide: &mut [f32],
+) {
+    let count = wide.len() / features;
+    let mut tile = [0.0; TILE * WIDENED_DEPTH];
+    for first in (0..features).step_by(TILE) {
+        let lines = TILE.min(features - first);
+        let tile = &mut tile[..lines * count];
+        widen_lines(&elements[first * stride..], stride, count, tile);
+        for (at, wide) in wide.chunks_mut(features).enumerate() {
+            for (line, entry) in wide[first..first + lines].iter_mut().enumerate() {
+                *entry = tile[line * count + at];
+            }
+        }
     }
 }
 
@@ -151,13 +185,8 @@ fn add_product(panel: Matrix<'_, f32>, x: &[f32], stride: usize, sums: &mut [f32
     } = panel;
     let tokens = sums.len() / features;
     let at_once = match strides[1] {
-        1 => (UNPACKED_RESULTS / tokens).max(1),
+        1 if tokens <= FEW_TOKENS => INNER_PRODUCTS / tokens,
         _ => features,
-    };
-    let at_once = if at_once < FEWEST_UNPACKED {
-        features
-    } else {
-        at_once
     };
     assert!(sums.len() == tokens * features && tokens * features * depth > 0);
     assert!((features - 1) * strides[0] + (depth - 1) * strides[1] < elements.len());
