@@ -1,8 +1,13 @@
 //! The update itself: `ΔW = scaling · R · S · Cᵀ`, written, added, subtracted and taken back.
 
+mod bands;
 mod block;
+mod products;
+mod side;
 mod token;
 mod tokens;
+
+pub use self::tokens::{apply_scratch_len, backward_scratch_len};
 
 use crate::element::{Element, Real};
 use crate::error::{Error, check_length, check_rows};
