@@ -16,7 +16,10 @@ pub(crate) struct Shape {
 }
 
 /// The updates of so many layers of one shape, with some coefficients that are not zero.
-pub(crate) fn adapters(shape: &Shape, layers: usize) -> Result<Vec<LayerUpdate>, Box<dyn Error + Send + Sync>> {
+pub(crate) fn adapters(
+    shape: &Shape,
+    layers: usize,
+) -> Result<Vec<LayerUpdate>, Box<dyn Error + Send + Sync>> {
     let Shape {
         wavelet,
         rows,

@@ -32,7 +32,18 @@ fn main() -> Outcome<()> {
 
 fn answer(words: &[&str]) -> Outcome<Vec<u128>> {
     match words {
-        ["step", dtype, wavelet, rows, columns, count, tokens, sets, threads, times] => {
+        [
+            "step",
+            dtype,
+            wavelet,
+            rows,
+            columns,
+            count,
+            tokens,
+            sets,
+            threads,
+            times,
+        ] => {
             let shape = Shape {
                 wavelet: (*wavelet).to_owned(),
                 rows: rows.parse()?,

@@ -8,6 +8,7 @@
 //! without it, so results differ between instruction sets in the last bits. Within one they depend on
 //! nothing but the numbers: not on where in an array these stand, nor on how many there are.
 
+#[macro_use]
 mod exchange;
 #[cfg(target_arch = "x86_64")]
 mod x86;

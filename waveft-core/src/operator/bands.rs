@@ -17,7 +17,7 @@ pub(super) const fn history(taps: usize) -> usize {
 }
 
 /// `Cᵀ x` or `Rᵀ dy` of one block.
-pub(super) struct Analysis<'a, F, T, const TAPS: usize> {
+pub(super) struct Analysis<'a, F, T> {
     side: Side<'a, F>,
     block: Block<'a, T>,
     /// A group as it comes.
@@ -26,7 +26,7 @@ pub(super) struct Analysis<'a, F, T, const TAPS: usize> {
     samples: &'a mut [F],
 }
 
-impl<'a, F: Real, T: Element<Real = F>, const TAPS: usize> Analysis<'a, F, T, TAPS> {
+impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
     /// `memory` has [`memory`] vectors.
     #[inline(always)]
     pub(super) fn new<L: Lanes<F>>(
@@ -60,13 +60,16 @@ impl<'a, F: Real, T: Element<Real = F>, const TAPS: usize> Analysis<'a, F, T, TA
     /// What the tokens hold in the slots of a group. Groups come in order, each once.
     #[inline(always)]
     pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &mut [F]) {
-        let [low, high] = self.side.filters::<TAPS>();
+        let [low, high] = self.side.filters;
         let length = group.len() * L::WIDTH;
         let reach = history(low.len()) * L::WIDTH;
         let (_, fresh) = split(self.samples, reach);
         self.block.read::<L>(group, self.rows, fresh);
         if low.len() <= 1 {
             return copy(fresh, slots, length);
+        }
+        if let (&[low_0, low_1], &[high_0, high_1]) = (low, high) {
+            return exchange::<L, F>(fresh, slots, [[low_0, low_1], [high_0, high_1]]);
         }
         let covered = self.samples.windows(low.len() * L::WIDTH);
         let pairs = slots.chunks_exact_mut(2 * L::WIDTH);
@@ -79,9 +82,7 @@ impl<'a, F: Real, T: Element<Real = F>, const TAPS: usize> Analysis<'a, F, T, TA
                 sums[0] = sample.multiply_add(L::splat(low), sums[0]);
                 sums[1] = sample.multiply_add(L::splat(high), sums[1]);
             }
-            let (to_low, to_high) = split(pair, L::WIDTH);
-            sums[0].store(to_low);
-            sums[1].store(to_high);
+            store_pair(sums, pair);
         }
         shift::<L, F>(self.samples, length, reach);
     }
@@ -97,7 +98,7 @@ impl<'a, F: Real, T: Element<Real = F>, const TAPS: usize> Analysis<'a, F, T, TA
 }
 
 /// Adds what slots synthesise to the tokens of one block.
-pub(super) struct Synthesis<'a, F, T, const TAPS: usize> {
+pub(super) struct Synthesis<'a, F, T> {
     side: Side<'a, F>,
     block: BlockMut<'a, T>,
     scaling: F,
@@ -105,7 +106,7 @@ pub(super) struct Synthesis<'a, F, T, const TAPS: usize> {
     samples: &'a mut [F],
 }
 
-impl<'a, F: Real, T: Element<Real = F>, const TAPS: usize> Synthesis<'a, F, T, TAPS> {
+impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
     /// `memory` has [`memory`] vectors.
     #[inline(always)]
     pub(super) fn new<L: Lanes<F>>(
@@ -139,35 +140,59 @@ impl<'a, F: Real, T: Element<Real = F>, const TAPS: usize> Synthesis<'a, F, T, T
     /// Adds to a group of features what their slots and [`history`] more make of them.
     #[inline(always)]
     pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &[F]) {
-        let taps = self.side.filters::<TAPS>()[0].len();
-        let samples = self
-            .samples
-            .get_mut(..GROUP * L::WIDTH)
-            .unwrap_or_default();
-        if taps <= 1 {
+        let [low, high] = self.side.filters;
+        let (samples, _) = split(self.samples, GROUP * L::WIDTH);
+        if low.len() <= 1 {
             copy(slots, samples, group.len() * L::WIDTH);
+        } else if let (&[low_0, low_1], &[high_0, high_1]) = (low, high) {
+            exchange::<L, F>(slots, samples, [[low_0, high_0], [low_1, high_1]]);
         } else {
-            let positions = slots.windows(taps * L::WIDTH).step_by(2 * L::WIDTH);
+            let positions = slots.windows(low.len() * L::WIDTH);
             let pairs = samples.chunks_exact_mut(2 * L::WIDTH);
-            for (pair, slots) in pairs.zip(positions) {
-                let [even, odd] = pair_of_samples::<L, F>(self.side.filters::<TAPS>(), slots);
-                let (to_even, to_odd) = split(pair, L::WIDTH);
-                even.store(to_even);
-                odd.store(to_odd);
+            for (pair, slots) in pairs.zip(positions.step_by(2 * L::WIDTH)) {
+                store_pair(pair_of_samples::<L, F>([low, high], slots), pair);
             }
         }
-        self.block
-            .add::<L>(group, self.rows, samples, self.scaling);
+        self.block.add::<L>(group, self.rows, samples, self.scaling);
     }
 
-    /// Every feature.
+    /// Every feature. Leaves zeros in the slots, which is cheaper now that they are at hand.
     #[inline(always)]
-    pub(super) fn all<L: Lanes<F>>(mut self, slots: &[F]) {
+    pub(super) fn all<L: Lanes<F>>(mut self, slots: &mut [F]) {
+        let mut rest = slots;
         for group in groups(self.first_group(), self.features()) {
-            let here = slots.get(group.start * L::WIDTH..).unwrap_or_default();
-            self.group::<L>(group, here);
+            let length = group.len() * L::WIDTH;
+            self.group::<L>(group, rest);
+            let (used, behind) = split(rest, length);
+            clear::<L, F>(used);
+            rest = behind;
         }
+        clear::<L, F>(rest);
     }
+}
+
+/// Of each pair of vectors another one, a row of `matrix` for each: all that filters of two taps do.
+#[inline(always)]
+fn exchange<L: Lanes<F>, F: Copy>(from: &[F], to: &mut [F], matrix: [[F; 2]; 2]) {
+    let [[a, b], [c, d]] = matrix;
+    let (a, b, c, d) = (L::splat(a), L::splat(b), L::splat(c), L::splat(d));
+    let pairs = from.chunks_exact(2 * L::WIDTH);
+    for (from, to) in pairs.zip(to.chunks_exact_mut(2 * L::WIDTH)) {
+        let first = L::load(from);
+        let second = L::load(from.get(L::WIDTH..).unwrap_or_default());
+        let (even, odd) = (first * a, first * c);
+        store_pair(
+            [second.multiply_add(b, even), second.multiply_add(d, odd)],
+            to,
+        );
+    }
+}
+
+#[inline(always)]
+fn store_pair<L: Lanes<F>, F>(pair: [L; 2], to: &mut [F]) {
+    let (first, second) = split(to, L::WIDTH);
+    pair[0].store(first);
+    pair[1].store(second);
 }
 
 /// Samples `2u` and `2u + 1` from the slots of the positions `u .. u + L / 2`.
@@ -193,6 +218,14 @@ pub(super) fn split<F>(elements: &mut [F], length: usize) -> (&mut [F], &mut [F]
     match elements.len() < length {
         true => (elements, &mut []),
         false => elements.split_at_mut(length),
+    }
+}
+
+/// Zeros in whole vectors. Not `fill`, whose call of another function costs as much as a few of them.
+#[inline(always)]
+pub(super) fn clear<L: Lanes<F>, F: Real>(elements: &mut [F]) {
+    for vector in elements.chunks_exact_mut(L::WIDTH) {
+        L::splat(F::ZERO).store(vector);
     }
 }
 

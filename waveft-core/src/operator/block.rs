@@ -6,7 +6,7 @@
 
 use crate::element::{Element, Real};
 use crate::isa::prefetch_to_second_level;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, MOST_LANES};
 use core::ops::Range;
 
 /// Features of a group; even, and a multiple of every vector's width.
@@ -16,7 +16,7 @@ pub(super) const GROUP: usize = 64;
 const ROW: usize = GROUP + 16;
 
 /// Features between those that are read and those that are asked for beforehand.
-const AHEAD: usize = 2 * GROUP;
+const AHEAD: usize = 4 * GROUP;
 
 /// Vectors that a group's rows take.
 pub(super) const ROWS: usize = ROW;
@@ -63,21 +63,21 @@ fn before_a_line<T>(tokens: &[T], stride: usize) -> usize {
     }
 }
 
-/// Asks for the lines of a token's group that comes after the present one by [`AHEAD`]; behind the end of a row that is the
-/// beginning of the row that takes its lane in the next block.
+/// From a token, how far it is to what will be read of its lane after [`AHEAD`] features more: in its own row, or behind the end of
+/// that in the row that takes its lane in the next block.
 #[inline(always)]
-fn ask_ahead<T>(
-    tokens: &[T],
-    stride: usize,
-    features: usize,
-    (token, lanes): (usize, usize),
-    feature: usize,
-) {
+const fn ahead(feature: usize, features: usize, next_block: usize) -> usize {
     let ahead = feature + AHEAD;
-    let first = match ahead < features {
-        true => token * stride + ahead,
-        false => (token + lanes) * stride + ahead - features,
-    };
+    if ahead < features {
+        ahead
+    } else {
+        next_block + ahead - features
+    }
+}
+
+/// Asks for the lines of a group from this element on.
+#[inline(always)]
+fn ask<T>(tokens: &[T], first: usize) {
     for line in (0..GROUP).step_by(LINE / size_of::<T>()) {
         prefetch_to_second_level(tokens, first + line);
     }
@@ -110,41 +110,49 @@ impl<'a, T: Element> Block<'a, T> {
         vectors: &mut [T::Real],
     ) {
         let width = group.end.min(self.features).saturating_sub(group.start);
-        for (token, row) in rows.chunks_exact_mut(ROW).take(L::WIDTH).enumerate() {
-            let first = token * self.stride + group.start;
+        let ahead = ahead(group.start, self.features, L::WIDTH * self.stride);
+        let lines = rows.as_chunks_mut::<ROW>().0.iter_mut().take(L::WIDTH);
+        for (token, row) in lines.enumerate() {
+            let first = token * self.stride;
+            ask(self.tokens, first + ahead);
             let from = match token < self.count {
-                true => self.tokens.get(first..first + width).unwrap_or_default(),
+                true => self.tokens.get(first + group.start..).unwrap_or_default(),
                 false => &[],
             };
-            ask_ahead(
-                self.tokens,
-                self.stride,
-                self.features,
-                (token, L::WIDTH),
-                group.start,
-            );
-            let whole = from.chunks_exact(L::WIDTH);
-            let rest = whole.remainder();
-            let mut to = row[..GROUP].chunks_exact_mut(L::WIDTH);
-            for (from, to) in whole.zip(&mut to) {
-                L::load_from(from).store(to);
-            }
-            for to in to {
-                to.fill(T::Real::ZERO);
-            }
-            let done = from.len() - rest.len();
-            for (to, from) in row[done..].iter_mut().zip(rest) {
-                *to = from.to_real();
+            match from.first_chunk::<GROUP>() {
+                Some(from) if width == GROUP => {
+                    for at in (0..GROUP).step_by(L::WIDTH) {
+                        L::load_from(&from[at..]).store(&mut row[at..]);
+                    }
+                }
+                _ => read_part::<L, T>(from.get(..width).unwrap_or_default(), row),
             }
         }
-        for (tile, to) in vectors
-            .chunks_mut(L::WIDTH * L::WIDTH)
-            .take(GROUP / L::WIDTH)
-            .enumerate()
-        {
+        let tiles = vectors.chunks_mut(L::WIDTH * L::WIDTH);
+        for (tile, to) in tiles.take(GROUP / L::WIDTH).enumerate() {
             let from = rows.get(tile * L::WIDTH..).unwrap_or_default();
             L::transpose(from, ROW, to, L::WIDTH);
         }
+    }
+}
+
+/// What there is of a row, and zeros.
+#[inline(always)]
+fn read_part<L: Lanes<T::Real>, T: Element>(from: &[T], row: &mut [T::Real; ROW]) {
+    let whole = from.chunks_exact(L::WIDTH);
+    let rest = whole.remainder();
+    let mut to = row.chunks_exact_mut(L::WIDTH);
+    for (from, to) in whole.zip(&mut to) {
+        L::load_from(from).store(to);
+    }
+    if let Some(to) = to.next() {
+        L::splat(T::Real::ZERO).store(to);
+        for (to, from) in to.iter_mut().zip(rest) {
+            *to = from.to_real();
+        }
+    }
+    for to in to {
+        L::splat(T::Real::ZERO).store(to);
     }
 }
 
@@ -180,30 +188,47 @@ impl<'a, T: Element> BlockMut<'a, T> {
             L::transpose(from, L::WIDTH, to, ROW);
         }
         let factor = L::splat(scaling);
-        for (token, row) in rows.chunks_exact(ROW).take(self.count).enumerate() {
-            let lane = (token, L::WIDTH);
-            ask_ahead(
-                self.tokens,
-                self.stride,
-                self.features,
-                lane,
-                group.start,
-            );
+        let ahead = ahead(group.start, self.features, L::WIDTH * self.stride);
+        let lines = rows.as_chunks::<ROW>().0.iter().take(self.count);
+        for (token, row) in lines.enumerate() {
             let first = token * self.stride;
+            ask(self.tokens, first + ahead);
             let to = self
                 .tokens
-                .get_mut(first + group.start..first + group.end)
+                .get_mut(first + group.start..)
                 .unwrap_or_default();
-            let mut whole = to.chunks_exact_mut(L::WIDTH);
-            for (to, row) in (&mut whole).zip(row.chunks_exact(L::WIDTH)) {
-                let sum = L::load(row).multiply_add(factor, L::load_from(to));
-                sum.store_to(to);
+            match to.first_chunk_mut::<GROUP>() {
+                Some(to) if group.len() == GROUP => {
+                    for at in (0..GROUP).step_by(L::WIDTH) {
+                        let sum = L::load(&row[at..]).multiply_add(factor, L::load_from(&to[at..]));
+                        sum.store_to(&mut to[at..]);
+                    }
+                }
+                _ => add_part::<L, T>(row, scaling, to.get_mut(..group.len()).unwrap_or_default()),
             }
-            let rest = whole.into_remainder();
-            let done = group.len() - rest.len();
-            for (to, &row) in rest.iter_mut().zip(&row[done..]) {
-                *to = T::from_real(row * scaling + to.to_real());
-            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_part<L: Lanes<T::Real>, T: Element>(row: &[T::Real; ROW], scaling: T::Real, to: &mut [T]) {
+    let mut whole = to.chunks_exact_mut(L::WIDTH);
+    let mut row = row.chunks_exact(L::WIDTH);
+    for (to, row) in (&mut whole).zip(&mut row) {
+        let sum = L::load(row).multiply_add(L::splat(scaling), L::load_from(to));
+        sum.store_to(to);
+    }
+    let rest = whole.into_remainder();
+    if let (false, Some(row)) = (rest.is_empty(), row.next()) {
+        // In a vector too: one by one they might be rounded otherwise, depending on where tokens begin.
+        let mut padded = [T::zeroed(); MOST_LANES];
+        for (padded, &mut element) in padded.iter_mut().zip(&mut *rest) {
+            *padded = element;
+        }
+        let sum = L::load(row).multiply_add(L::splat(scaling), L::load_from(&padded));
+        sum.store_to(&mut padded);
+        for (element, padded) in rest.iter_mut().zip(padded) {
+            *element = padded;
         }
     }
 }

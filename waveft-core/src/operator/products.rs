@@ -4,7 +4,7 @@
 //! the first-level cache; only the slots of the other side are kept whole and reached at random.
 
 use super::DeltaWeight;
-use super::bands::{Analysis, Synthesis, history, memory, shift, split};
+use super::bands::{Analysis, Synthesis, clear, history, memory, shift, split};
 use super::block::{Block, BlockMut, GROUP, LINE, groups};
 use super::side::{Side, slots};
 use crate::array::{Array, ArrayMut};
@@ -73,7 +73,8 @@ impl<'a, F: Real> Atoms<'a, F> {
     fn before(&mut self, end: usize) -> Part<'a, F> {
         let rest = self.atoms.get(self.passed..).unwrap_or_default();
         // At one position both filters' atoms come by turns, but groups are whole positions.
-        let count = rest.partition_point(|atom| self.slots(atom).0 < end);
+        let is_behind = |atom: &Atom| self.slots(atom).0 >= end;
+        let count = rest.iter().position(is_behind).unwrap_or(rest.len());
         let range = self.passed..self.passed + count;
         self.passed = range.end;
         Part {
@@ -98,37 +99,25 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Apply<'_, '_, F, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes<F>>(self) {
-        // Short filters as Haar's gain from a loop that is none.
-        match self.from.axis.taps() {
-            2 if L::WIDTH > 1 => self.run_with::<L, 2>(),
-            _ => self.run_with::<L, 0>(),
-        }
-    }
-}
-
-impl<F: Real, T: Element<Real = F>> Apply<'_, '_, F, T> {
-    /// Under filters of `TAPS` taps, or any number for 0.
-    #[inline(always)]
-    fn run_with<L: Lanes<F>, const TAPS: usize>(mut self) {
+    fn run<L: Lanes<F>>(mut self) {
         let Self {
             delta, from, to, ..
         } = self;
         let taps = from.axis.taps();
         let columns = if from.is_rows { to } else { from };
         let [kept, group, memory] = parts::<L, F>(self.scratch, columns.slots(), taps);
+        clear::<L, F>(kept);
         for tokens in blocks::<L, F>(self.input.shape()[0]) {
             let input = block(self.input, &tokens);
             let output = block_mut(&mut self.output, &tokens);
             if from.is_rows {
-                kept.fill(F::ZERO);
-                let analysis = Analysis::<_, _, TAPS>::new::<L>(from, input, memory);
-                sweep_analysis::<L, F, T, TAPS>(delta, analysis, group, Some(kept), None);
-                Synthesis::<_, _, TAPS>::new::<L>(to, output, delta.scaling, memory).all::<L>(kept);
+                let analysis = Analysis::new::<L>(from, input, memory);
+                sweep_analysis::<L, F, T>(delta, analysis, group, Some(kept), None);
+                Synthesis::new::<L>(to, output, delta.scaling, memory).all::<L>(kept);
             } else {
-                Analysis::<_, _, TAPS>::new::<L>(from, input, memory).all::<L>(kept);
+                Analysis::new::<L>(from, input, memory).all::<L>(kept);
                 let synthesis = Synthesis::new::<L>(to, output, delta.scaling, memory);
-                sweep_synthesis::<L, F, T, TAPS>(delta, kept, synthesis, group);
+                sweep_synthesis::<L, F, T>(delta, kept, synthesis, group);
             }
         }
     }
@@ -150,18 +139,7 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Backward<'_, '_, F, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes<F>>(self) {
-        match self.inputs.axis.taps() {
-            2 if L::WIDTH > 1 => self.run_with::<L, 2>(),
-            _ => self.run_with::<L, 0>(),
-        }
-    }
-}
-
-impl<F: Real, T: Element<Real = F>> Backward<'_, '_, F, T> {
-    /// As for [`Apply`].
-    #[inline(always)]
-    fn run_with<L: Lanes<F>, const TAPS: usize>(mut self) {
+    fn run<L: Lanes<F>>(mut self) {
         let Self {
             delta,
             inputs,
@@ -173,6 +151,7 @@ impl<F: Real, T: Element<Real = F>> Backward<'_, '_, F, T> {
         let count = columns.slots();
         let [kept, group, memory] = parts::<L, F>(self.scratch, 2 * count, taps);
         let (analysed, spread) = split(kept, count * L::WIDTH);
+        clear::<L, F>(spread);
         for tokens in blocks::<L, F>(self.input.shape()[0]) {
             let input = (inputs, block(self.input, &tokens));
             let output_gradient = (outputs, block(self.output_gradient, &tokens));
@@ -180,24 +159,22 @@ impl<F: Real, T: Element<Real = F>> Backward<'_, '_, F, T> {
                 true => (output_gradient, input),
                 false => (input, output_gradient),
             };
-            Analysis::<_, _, TAPS>::new::<L>(of_columns.0, of_columns.1, memory).all::<L>(analysed);
-            let analysis = Analysis::<_, _, TAPS>::new::<L>(of_rows.0, of_rows.1, memory);
+            Analysis::new::<L>(of_columns.0, of_columns.1, memory).all::<L>(analysed);
+            let analysis = Analysis::new::<L>(of_rows.0, of_rows.1, memory);
             let gradient = Some((&*analysed, &mut *self.gradient));
             let Some(input_gradient) = &mut self.input_gradient else {
-                sweep_analysis::<L, F, T, TAPS>(delta, analysis, group, None, gradient);
+                sweep_analysis::<L, F, T>(delta, analysis, group, None, gradient);
                 continue;
             };
             let input_gradient = block_mut(input_gradient, &tokens);
             if inputs.is_rows {
-                sweep_analysis::<L, F, T, TAPS>(delta, analysis, group, None, gradient);
+                sweep_analysis::<L, F, T>(delta, analysis, group, None, gradient);
                 let synthesis = Synthesis::new::<L>(inputs, input_gradient, delta.scaling, memory);
-                sweep_synthesis::<L, F, T, TAPS>(delta, analysed, synthesis, group);
+                sweep_synthesis::<L, F, T>(delta, analysed, synthesis, group);
             } else {
-                spread.fill(F::ZERO);
                 let spread_to = Some(&mut *spread);
-                sweep_analysis::<L, F, T, TAPS>(delta, analysis, group, spread_to, gradient);
-                Synthesis::<_, _, TAPS>::new::<L>(inputs, input_gradient, delta.scaling, memory)
-                    .all::<L>(spread);
+                sweep_analysis::<L, F, T>(delta, analysis, group, spread_to, gradient);
+                Synthesis::new::<L>(inputs, input_gradient, delta.scaling, memory).all::<L>(spread);
             }
         }
     }
@@ -206,9 +183,9 @@ impl<F: Real, T: Element<Real = F>> Backward<'_, '_, F, T> {
 /// Sweeps the analysed tokens of the side along the rows, and for each atom adds what its slot there holds, times the coefficient,
 /// to its slot of `spread`; and to its gradient the product with its slot of `analysed`, over all lanes. Both are the other side's.
 #[inline(always)]
-fn sweep_analysis<L: Lanes<F>, F: Real, T: Element<Real = F>, const TAPS: usize>(
+fn sweep_analysis<L: Lanes<F>, F: Real, T: Element<Real = F>>(
     delta: &DeltaWeight<'_, F>,
-    mut analysis: Analysis<'_, F, T, TAPS>,
+    mut analysis: Analysis<'_, F, T>,
     slots_of_group: &mut [F],
     mut spread: Option<&mut [F]>,
     mut gradient: Option<(&[F], &mut [F])>,
@@ -230,15 +207,22 @@ fn sweep_analysis<L: Lanes<F>, F: Real, T: Element<Real = F>, const TAPS: usize>
             let parts = gradient.chunks_mut(L::WIDTH);
             for (some, gradient) in part.atoms.chunks(L::WIDTH).zip(parts) {
                 let mut products = [L::splat(F::ZERO); MOST_LANES];
-                for (atom, product) in some.iter().zip(&mut products) {
-                    let (row, column) = atoms.slots(atom);
-                    let here = vector::<L, F>(slots_of_group, row - start);
-                    *product = here * vector::<L, F>(analysed, column);
-                }
-                let mut unscaled = [F::ZERO; MOST_LANES];
-                sum_lanes::<L, F>(products).store(&mut unscaled);
-                for (gradient, unscaled) in gradient.iter_mut().zip(unscaled) {
-                    *gradient += delta.scaling * unscaled;
+                unrolled!(vectors L::WIDTH, at, {
+                    if let Some(atom) = some.get(at) {
+                        let (row, column) = atoms.slots(atom);
+                        let here = vector::<L, F>(slots_of_group, row - start);
+                        products[at] = here * vector::<L, F>(analysed, column);
+                    }
+                });
+                let scaled = sum_lanes::<L, F>(products) * L::splat(delta.scaling);
+                if gradient.len() == L::WIDTH {
+                    (L::load(gradient) + scaled).store(gradient);
+                } else {
+                    let mut numbers = [F::ZERO; MOST_LANES];
+                    scaled.store(&mut numbers);
+                    for (gradient, number) in gradient.iter_mut().zip(numbers) {
+                        *gradient += number;
+                    }
                 }
             }
         }
@@ -247,10 +231,10 @@ fn sweep_analysis<L: Lanes<F>, F: Real, T: Element<Real = F>, const TAPS: usize>
 
 /// Sweeps the side along the rows and adds to its tokens what the atoms make of the other side's `analysed` slots.
 #[inline(always)]
-fn sweep_synthesis<L: Lanes<F>, F: Real, T: Element<Real = F>, const TAPS: usize>(
+fn sweep_synthesis<L: Lanes<F>, F: Real, T: Element<Real = F>>(
     delta: &DeltaWeight<'_, F>,
     analysed: &[F],
-    mut synthesis: Synthesis<'_, F, T, TAPS>,
+    mut synthesis: Synthesis<'_, F, T>,
     slots_of_group: &mut [F],
 ) {
     let mut atoms = Atoms::new(delta);
@@ -261,7 +245,7 @@ fn sweep_synthesis<L: Lanes<F>, F: Real, T: Element<Real = F>, const TAPS: usize
         let (start, length) = (group.start, group.len());
         let end = group.end.next_multiple_of(2) + shared;
         let (_, fresh) = split(slots_of_group, (filled - start) * L::WIDTH);
-        fresh.fill(F::ZERO);
+        clear::<L, F>(fresh);
         filled = end;
         let part = atoms.before(end);
         for (atom, &coefficient) in part.atoms.iter().zip(part.coefficients) {
@@ -314,10 +298,5 @@ fn block_mut<'a, T: Element>(
 ) -> BlockMut<'a, T> {
     let (stride, features) = (array.strides()[0], array.shape()[1]);
     let from = array.data().get_mut(tokens.start * stride..);
-    BlockMut::new(
-        from.unwrap_or_default(),
-        stride,
-        tokens.len(),
-        features,
-    )
+    BlockMut::new(from.unwrap_or_default(), stride, tokens.len(), features)
 }

@@ -31,14 +31,6 @@ impl<'a, F: Real> Side<'a, F> {
         slots(self.axis)
     }
 
-    /// The filters, of a length that the compiler knows if `TAPS` is not 0.
-    #[inline(always)]
-    pub(super) fn filters<const TAPS: usize>(&self) -> [&'a [F]; 2] {
-        let known = |filter: &'a [F]| if TAPS > 0 { TAPS } else { filter.len() };
-        self.filters
-            .map(|filter| filter.get(..known(filter)).unwrap_or_default())
-    }
-
     /// The first sample that an atom covers on this side, and the taps that lie on it and behind.
     #[inline(always)]
     pub(super) fn taps_on<const TAPS: usize>(&self, atom: &Atom) -> (usize, &'a [F]) {
