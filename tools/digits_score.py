@@ -95,11 +95,12 @@ def write_golden(folder):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    is_write = sys.argv[1:2] == ["--write"]
+    if len(sys.argv) not in ((3,) if is_write else (2, 3)):
         sys.exit(__doc__)
     torch.set_num_threads(1)
-    if sys.argv[1] == "--write":
-        return write_golden(sys.argv[-1])
+    if is_write:
+        return write_golden(sys.argv[2])
     model, images = load_adapted(sys.argv[1]), load_images(rotated=True)
     result = score(model, images, HELD_OUT)
     logits = logits_of(model, images, HELD_OUT)
