@@ -22,8 +22,11 @@ use network::{Network, fresh_adapter};
 use rayon::ThreadPoolBuilder;
 use serde_json::Value;
 use training::fine_tune;
+use waveft_core::optimiser::{Rates, Sgd};
+use waveft_core::schedule::Schedule;
 use waveft_std::adapter::Adapter;
 use waveft_std::checkpoint::Checkpoint;
+use waveft_std::training::{Optimiser, Progress, Trainer};
 use waveft_std::{Error, Result};
 
 /// Trained by PEFT, and by the example; each with PEFT's logits.
@@ -104,6 +107,25 @@ fn losses_and_accuracies_are_those_that_torch_tells() {
     let last = told["methods"][0]["curve"].as_array().unwrap().last();
     let trained = Adapter::read(golden("digits_adapter")).unwrap();
     is_told(&trained, Pose::Turned, last.unwrap());
+}
+
+/// One step of plain SGD follows the gradient, so a small one lowers the loss by rate · |gradient|².
+#[test]
+fn a_small_step_keeps_what_the_gradient_promises() {
+    const RATE: f64 = 1e-8;
+    let first: Vec<u64> = (0..32).collect();
+    let batch = images(Part::Training).select(&first);
+    let mut network = Network::read(&base(), &fresh()).unwrap();
+    let rates = Rates::new(RATE, 0.0).unwrap();
+    let schedule = Schedule::Constant { warmup_steps: 0 };
+    let sgd = Optimiser::Sgd(Sgd::default());
+    let mut trainer = Trainer::new(sgd, schedule, vec![rates, rates]);
+    let before = network.judge(&batch).unwrap().loss;
+    let mut promised = 0.0;
+    let report = |progress: &Progress| promised = RATE * progress.gradient_norm.powi(2);
+    network.train(&batch, &mut trainer, report).unwrap();
+    let kept = before - network.judge(&batch).unwrap().loss;
+    assert!((kept / promised - 1.0).abs() < 0.01, "{kept} of {promised}");
 }
 
 /// Two epochs of training: the adapter, the network's logits, and the loss and accuracy after each epoch.
