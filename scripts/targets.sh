@@ -44,14 +44,14 @@ if [ -z "${WAVEFT_TARGETS_PART:-}" ]; then
 fi
 
 source scripts/debian-rust.sh
-export CARGO_TARGET_DIR=$PWD/target/debian CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
-export RUST_BACKTRACE=0
 jobs=(${JOBS:+--jobs "$JOBS"})
 
 # tests TARGET INSTRUCTIONS PACKAGE...: all tests but those of documentation, which are programs of a target each.
 tests() {
     local target=$1 packages=("${@:3}")
-    WAVEFT_INSTRUCTIONS=$2 deb test "${jobs[@]}" --locked "${build_std[@]}" --target "$target" \
+    local -x CARGO_TARGET_DIR=$PWD/target/debian CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+    local -x WAVEFT_INSTRUCTIONS=$2 RUST_BACKTRACE=0
+    deb test "${jobs[@]}" --locked "${build_std[@]}" --target "$target" \
         "${packages[@]/#/--package=}" --lib --tests
 }
 build_std=(-Zbuild-std)

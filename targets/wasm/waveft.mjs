@@ -90,6 +90,8 @@ class Layer {
     this.#exports = exports;
     this.#memory = memory;
     this.#length = axis("outFeatures", outFeatures) * axis("inFeatures", inFeatures);
+    // First, so that a layer too large for the memory is refused before anything is drawn.
+    this.#weight = memory.take(4 * this.#length);
     this.#layer = memory.take(exports.layer_bytes(count) >>> 0);
     const behind = memory.end;
 
@@ -108,7 +110,6 @@ class Layer {
     // Nothing but the layer is needed any more.
     memory.end = behind;
     this.#recordLength = exports.layer_undo_length(this.#layer) >>> 0;
-    this.#weight = memory.take(4 * this.#length);
     this.#record = memory.take(4 * this.#recordLength);
     this.shape = fanInFanOut ? [inFeatures, outFeatures] : [outFeatures, inFeatures];
   }

@@ -1,10 +1,7 @@
 //! What several golden tests share: layers built with allocation, and golden files.
 #![allow(dead_code, unreachable_pub)]
 
-#[path = "../little_endian/mod.rs"]
-mod little_endian;
-
-use little_endian::elements;
+use crate::little_endian::elements;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use waveft_core::element::{Element, Real};

@@ -1,4 +1,5 @@
 //! Elements from the bytes of a golden file, which are little-endian on every machine.
+#![allow(unreachable_pub)]
 
 use bytemuck::AnyBitPattern;
 

@@ -1,10 +1,7 @@
 //! What the tests of the transforms share: noise, products, and operators on buffers of their own.
 #![allow(dead_code, unreachable_pub)]
 
-#[path = "../little_endian/mod.rs"]
-mod little_endian;
-
-use little_endian::elements;
+use crate::little_endian::elements;
 use safetensors::SafeTensors;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
