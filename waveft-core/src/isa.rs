@@ -61,6 +61,29 @@ impl Isa {
             Self::Avx2 | Self::Avx512 => false,
         }
     }
+
+    /// The vector instructions that its kernels are made of: `"avx2"`, `"avx512"`, and for the portable
+    /// one what `wide` takes under the build's target features, `"avx"`, `"sse2"`, `"neon"`,
+    /// `"simd128"` or `"scalar"`.
+    ///
+    /// ```
+    /// use waveft_core::isa::Isa;
+    /// assert_eq!(Isa::Avx2.instructions(), "avx2");
+    /// # #[cfg(target_arch = "aarch64")]
+    /// assert_eq!(Isa::Portable.instructions(), "neon");
+    /// ```
+    #[must_use]
+    pub const fn instructions(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable if cfg!(target_feature = "avx") => "avx",
+            Self::Portable if cfg!(target_feature = "sse2") => "sse2",
+            Self::Portable if cfg!(target_feature = "simd128") => "simd128",
+            Self::Portable if cfg!(all(target_arch = "aarch64", target_feature = "neon")) => "neon",
+            Self::Portable => "scalar",
+        }
+    }
 }
 
 /// Work that is compiled for each instruction set. `run` must be `#[inline(always)]`, or it stays

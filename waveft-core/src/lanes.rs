@@ -238,3 +238,34 @@ macro_rules! portable {
 
 portable!(f32x8, f32, 8);
 portable!(f64x4, f64, 4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says so by its rounding: NEON's multiply-add rounds once, SSE2's, simd128's and plain numbers' twice. What a build must
+    /// be made of is asked for in `WAVEFT_INSTRUCTIONS`.
+    #[test]
+    fn the_portable_instance_is_made_of_what_it_says() {
+        let instructions = Isa::Portable.instructions();
+        if let Ok(expected) = std::env::var("WAVEFT_INSTRUCTIONS") {
+            assert_eq!(instructions, expected);
+        }
+        let is_fused = instructions == "neon" || cfg!(target_feature = "fma");
+        assert_rounds_once(is_fused, 1.0 + f32::EPSILON, 1.0 - f32::EPSILON);
+        assert_rounds_once(is_fused, 1.0 + f64::EPSILON, 1.0 - f64::EPSILON);
+    }
+
+    /// `(1 + ε)(1 − ε) = 1 − ε²`, but 1 where it is rounded before 1 is subtracted.
+    fn assert_rounds_once<F: Real>(expected: bool, above: F, below: F) {
+        let [x, y, z] = [above, below, F::zero() - F::one()].map(F::Portable::splat);
+        let mut residuals = [F::ZERO; MOST_LANES];
+        x.multiply_add(y, z).store(&mut residuals);
+        let stored = &residuals[..F::Portable::WIDTH];
+        assert!(
+            stored
+                .iter()
+                .all(|&residual| (residual < F::ZERO) == expected)
+        );
+    }
+}

@@ -179,7 +179,8 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     }
 
     /// Puts back every byte that [`add_recording`](Self::add_recording) overwrote, whatever was done
-    /// to those entries since. Several additions are undone last first.
+    /// to those entries since. Several additions are undone last first. The record fits weights whose columns are next to
+    /// each other in memory, or those whose columns are not, as the one was that it was made on.
     ///
     /// # Errors
     /// Those of [`add_recording`](Self::add_recording).
@@ -377,6 +378,9 @@ struct Target<'w, T, U, const NEIGHBOURS: bool> {
 impl<T: Copy, F: Real, U: Update<T, F>, const NEIGHBOURS: bool> Visitor<F>
     for Target<'_, T, U, NEIGHBOURS>
 {
+    // Scattered entries gain nothing from wide blocks, whose code is most of a program that adds an update.
+    const WIDEST: usize = if NEIGHBOURS { 16 } else { 1 };
+
     #[inline(always)]
     fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
         if NEIGHBOURS {

@@ -21,6 +21,9 @@ const AHEAD: usize = 16;
 /// What is done with the entries of ΔW. Its methods are to be marked `#[inline(always)]`, for they
 /// are part of the kernel.
 pub(crate) trait Visitor<F> {
+    /// The most columns that a block of its may have.
+    const WIDEST: usize;
+
     /// Some entries are about to be visited.
     fn expect(&self, rows: Range<usize>, columns: Range<usize>);
 
@@ -183,12 +186,12 @@ impl<F: Real, V: Visitor<F>, const TAPS: usize> Alone<'_, F, V, TAPS> {
                 column_taps: &column_filter[cut..cut + column_end - column],
             };
             if TAPS != 2 {
-                while outer.block::<16>(&mut self.visitor) {}
-                outer.block::<8>(&mut self.visitor);
-                outer.block::<4>(&mut self.visitor);
+                while outer.block::<16, _>(&mut self.visitor) {}
+                outer.block::<8, _>(&mut self.visitor);
+                outer.block::<4, _>(&mut self.visitor);
             }
-            outer.block::<2>(&mut self.visitor);
-            outer.block::<1>(&mut self.visitor);
+            outer.block::<2, _>(&mut self.visitor);
+            while outer.block::<1, _>(&mut self.visitor) {}
         }
         others
     }
@@ -298,9 +301,12 @@ struct Outer<'a, F> {
 }
 
 impl<F: Real> Outer<'_, F> {
-    /// Visits all rows of the next `W` columns, if there are so many.
+    /// Visits all rows of the next `W` columns, if there are so many and the visitor takes so many.
     #[inline(always)]
-    fn block<const W: usize>(&mut self, visitor: &mut impl Visitor<F>) -> bool {
+    fn block<const W: usize, V: Visitor<F>>(&mut self, visitor: &mut V) -> bool {
+        if W > V::WIDEST {
+            return false;
+        }
         let Some((&column_taps, rest)) = self.column_taps.split_first_chunk::<W>() else {
             return false;
         };
@@ -349,8 +355,8 @@ impl<F: Real> Open<F> {
                 column: self.first,
                 column_taps: &entries[..leaving],
             };
-            while outer.block::<8>(visitor) {}
-            while outer.block::<1>(visitor) {}
+            while outer.block::<8, _>(visitor) {}
+            while outer.block::<1, _>(visitor) {}
             entries.copy_within(leaving..self.count, 0);
         }
         self.first += leaving;

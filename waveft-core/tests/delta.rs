@@ -1,6 +1,7 @@
 //! ΔW against PEFT itself: `delta.safetensors` and `merge.safetensors`, made by `tools/goldens.py`.
 
 mod common;
+mod little_endian;
 
 use common::{Golden, Layer};
 use half::{bf16, f16};

@@ -1,6 +1,7 @@
 //! Locations against torch itself: `tests/data/locations.json`, made by `tools/goldens.py`.
 
 mod common;
+mod little_endian;
 
 use serde_json::Value;
 use waveft_core::sampling::{Location, locations, scratch_len};

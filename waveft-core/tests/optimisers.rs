@@ -1,6 +1,9 @@
 //! Optimisers and schedules against torch and transformers: `optimisers.safetensors`, made by `tools/optimiser_goldens.py`.
 
+mod little_endian;
+
 use bytemuck::Pod;
+use little_endian::elements;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use waveft_core::Error;
@@ -35,10 +38,7 @@ impl Goldens {
 
     fn tensor<T: Pod>(&self, name: &str) -> Vec<T> {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        let data = tensors.tensor(name).unwrap().data().to_vec();
-        data.chunks_exact(size_of::<T>())
-            .map(bytemuck::pod_read_unaligned)
-            .collect()
+        elements(tensors.tensor(name).unwrap().data())
     }
 
     /// What is stored in f32 of both types' cases.

@@ -2,6 +2,7 @@
 //! is computed, and undone exactly.
 
 mod common;
+mod little_endian;
 
 use common::{Layer, layers};
 use half::{bf16, f16};

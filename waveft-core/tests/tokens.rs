@@ -1,6 +1,7 @@
 //! ΔW on tokens against ΔW formed, its adjoint and the gradient of its spectrum.
 
 mod common;
+mod little_endian;
 
 use common::{Layer, formed};
 use half::bf16;

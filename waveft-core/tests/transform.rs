@@ -3,6 +3,7 @@
 //! `tools/transform_goldens.py` makes `data/transform.safetensors`.
 
 mod common;
+mod little_endian;
 mod transform_support;
 
 use common::Layer;

@@ -1,5 +1,6 @@
 //! Transforms of arrays over several levels against themselves: there and back, adjoints, layouts, and what is refused.
 
+mod little_endian;
 mod transform_support;
 
 use std::fmt::Debug;

@@ -2,6 +2,7 @@
 //!
 //! `tools/transform_goldens.py` makes `data/transform_arrays.safetensors` and `data/transform_matlab.safetensors`.
 
+mod little_endian;
 mod transform_support;
 
 use transform_support::{

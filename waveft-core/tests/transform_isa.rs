@@ -2,6 +2,7 @@
 //!
 //! Sums are taken in the same order, but a multiply-add rounds once where the portable code rounds twice.
 
+mod little_endian;
 mod transform_support;
 
 use std::fmt::Debug;

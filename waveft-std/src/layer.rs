@@ -301,11 +301,17 @@ impl LayerUpdate {
                 found: band.len(),
             });
         }
-        delta.add(&mut MatrixMut::new(
-            cast_slice_mut::<u8, T>(band),
-            rows,
-            columns,
-        )?)
+        let from_little_endian = |band: &mut [u8]| {
+            if cfg!(target_endian = "big") {
+                let elements = band.chunks_exact_mut(size_of::<T>());
+                elements.for_each(<[u8]>::reverse);
+            }
+        };
+        from_little_endian(band);
+        let elements = cast_slice_mut::<u8, T>(band);
+        let added = delta.add(&mut MatrixMut::new(elements, rows, columns)?);
+        from_little_endian(band); // and back
+        added
     }
 
     /// Writes ΔW in `f32` over `out`, row-major as the weight is stored, over rayon's threads. A spectrum that is

@@ -1,6 +1,7 @@
 //! What several golden tests share: layers built with allocation, and golden files.
 #![allow(dead_code, unreachable_pub)]
 
+use crate::little_endian::elements;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -133,12 +134,9 @@ impl Golden {
         Self { bytes, cases }
     }
 
-    /// A tensor's elements, whatever the alignment of its bytes.
+    /// A tensor's elements.
     pub fn tensor<T: Element>(&self, name: &str) -> Vec<T> {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        let data = tensors.tensor(name).unwrap().data().to_vec();
-        data.chunks_exact(size_of::<T>())
-            .map(bytemuck::pod_read_unaligned)
-            .collect()
+        elements(tensors.tensor(name).unwrap().data())
     }
 }

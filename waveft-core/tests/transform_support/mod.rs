@@ -1,6 +1,7 @@
 //! What the tests of the transforms share: noise, products, and operators on buffers of their own.
 #![allow(dead_code, unreachable_pub)]
 
+use crate::little_endian::elements;
 use safetensors::SafeTensors;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
@@ -48,13 +49,12 @@ pub fn deviation(ours: &[(f64, f64)], golden: &[f64]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// The numbers of a golden file's tensor, whatever the alignment of its bytes.
+/// The numbers of a golden file's tensor.
 pub fn golden<T: bytemuck::AnyBitPattern>(file: &[u8], name: &str) -> Vec<T> {
     let tensors = SafeTensors::deserialize(file).unwrap();
     let tensor = tensors.tensor(name).unwrap();
     assert_eq!(tensor.dtype().bitsize(), 8 * size_of::<T>());
-    let values = tensor.data().chunks_exact(size_of::<T>());
-    values.map(bytemuck::pod_read_unaligned).collect()
+    elements(tensor.data())
 }
 
 /// The words under a key of a golden file's metadata.

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Runs the library where there is another processor or no operating system, and prints a line for each part: its name, whether
+# it passed, and its time.
+#
+#     scripts/targets.sh [PART...]        all parts, or some of these:
+#
+#     aarch64    waveft-core's tests on NEON, in QEMU
+#     wasm       waveft-core's tests in node, with simd128 and without, and the JavaScript package of targets/wasm
+#     i686       the tests of waveft-core and waveft-std on 32 bits
+#     s390x      the tests of waveft-core and waveft-std on a big-endian machine, in QEMU
+#     cortex-m   the firmware of targets/cortex-m, in QEMU
+#     no-panic   that the core's checked entry points contain no panic
+#     c          the C interface
+#
+# Needs Debian 12 or later as root, and installs there what is missing; elsewhere it says what that is.
+# WAVEFT_TARGETS_SECONDS bounds each part; 3600 unless it is set. JOBS bounds cargo's jobs. A part's output is in
+# target/targets/PART.log, and printed if it fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+known=(aarch64 wasm i686 s390x cortex-m no-panic c)
+parts=("$@")
+[ ${#parts[@]} -gt 0 ] || parts=("${known[@]}")
+for part in "${parts[@]}"; do
+    [[ " ${known[*]} " == *" $part "* ]] || { echo "no part $part: there are ${known[*]}" >&2; exit 2; }
+done
+
+# Each part is this script again, so that `timeout` can end all of it.
+if [ -z "${WAVEFT_TARGETS_PART:-}" ]; then
+    mkdir -p target/targets
+    status=0
+    for part in "${parts[@]}"; do
+        log=target/targets/$part.log
+        start=$SECONDS
+        result=passed
+        WAVEFT_TARGETS_PART=$part timeout "${WAVEFT_TARGETS_SECONDS:-3600}" bash scripts/targets.sh "$part" >"$log" 2>&1 || result=FAILED
+        if [ "$result" = FAILED ]; then
+            tail -60 "$log"
+            status=1
+        fi
+        printf '%-10s %s in %d s\n' "$part" "$result" $((SECONDS - start))
+    done
+    exit "$status"
+fi
+
+source scripts/debian-rust.sh
+jobs=(${JOBS:+--jobs "$JOBS"})
+
+# tests TARGET INSTRUCTIONS PACKAGE...: all tests but those of documentation, which are programs of a target each.
+tests() {
+    local target=$1 packages=("${@:3}")
+    local -x CARGO_TARGET_DIR=$PWD/target/debian CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+    local -x WAVEFT_INSTRUCTIONS=$2 RUST_BACKTRACE=0
+    deb test "${jobs[@]}" --locked "${build_std[@]}" --target "$target" \
+        "${packages[@]/#/--package=}" --lib --tests
+}
+build_std=(-Zbuild-std)
+
+# An emulator is ten to fifty times slower: a sixteenth of the random cases; every golden is compared all the same.
+emulated() {
+    PROPTEST_CASES=16 tests "$@"
+}
+
+aarch64() {
+    need gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a53 -L /usr/aarch64-linux-gnu"
+    emulated aarch64-unknown-linux-gnu neon waveft-core
+}
+
+s390x() {
+    need gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
+    export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER=s390x-linux-gnu-gcc
+    export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="qemu-s390x -L /usr/s390x-linux-gnu"
+    emulated s390x-unknown-linux-gnu scalar waveft-core waveft-std
+}
+
+# Linked statically, so that an x86-64 machine runs it without another loader.
+i686() {
+    need gcc-i686-linux-gnu libc6-dev-i386-cross
+    export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_LINKER=i686-linux-gnu-gcc
+    export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+    tests i686-unknown-linux-gnu sse2 waveft-core waveft-std
+}
+
+wasm() {
+    command -v node >/dev/null || need nodejs
+    command -v npm >/dev/null || need npm
+    need wasi-libc
+    targets/wasm/check
+
+    local libc=/usr/lib/wasm32-wasi
+    local flags="-C link-self-contained=no -L native=$libc -C link-arg=$libc/crt1-command.o -C link-arg=--allow-undefined"
+    build_std=(-Zbuild-std=std,panic_abort)
+    export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-22
+    export CARGO_TARGET_WASM32_WASIP1_RUNNER="node --no-warnings $PWD/scripts/wasi.mjs"
+    export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$flags -C target-feature=+simd128"
+    tests wasm32-wasip1 simd128 waveft-core
+    export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$flags
+    tests wasm32-wasip1 scalar waveft-core
+}
+
+case $WAVEFT_TARGETS_PART in
+    cortex-m | no-panic) "targets/$WAVEFT_TARGETS_PART/check" ;;
+    c) waveft-capi/check ;;
+    *) "$WAVEFT_TARGETS_PART" ;;
+esac
