@@ -194,8 +194,9 @@ impl<'a> Dense<'a> {
 
 impl Displaced for Dense<'_> {
     fn take_and_put(&mut self, chosen: u32, current: u32) -> u32 {
-        self.0.swap(chosen as usize, current as usize);
-        self.0[current as usize]
+        let at_current = self.0.get(current as usize).copied().unwrap_or_default();
+        let at_chosen = self.0.get_mut(chosen as usize);
+        at_chosen.map_or(0, |entry| core::mem::replace(entry, at_current))
     }
 }
 
@@ -214,29 +215,32 @@ impl<'a> Sparse<'a> {
         Self { slots, shift }
     }
 
-    /// The slot of `index`, or the free one where it would go.
-    fn slot(&mut self, index: u32) -> &mut [u32; 2] {
+    /// Where the slot of `index` is, or the free one where it would go.
+    fn slot(&self, index: u32) -> usize {
         let key = index + 1;
-        let mask = self.slots.len() - 1;
+        let mask = self.slots.len().wrapping_sub(1);
         // Fibonacci hashing: the golden ratio's digits spread neighbours over the table.
         let mut at = (key.wrapping_mul(0x9E37_79B9) >> self.shift) as usize;
-        while self.slots[at & mask][0] != key && self.slots[at & mask][0] != 0 {
+        let others = |&[other, _]: &[u32; 2]| other != key && other != 0;
+        while self.slots.get(at & mask).is_some_and(others) {
             at += 1;
         }
-        &mut self.slots[at & mask]
+        at & mask
     }
 }
 
 impl Displaced for Sparse<'_> {
     fn take_and_put(&mut self, chosen: u32, current: u32) -> u32 {
-        let at_current = match *self.slot(current) {
-            [0, _] => current,
-            [_, entry] => entry,
+        let at_current = match self.slots.get(self.slot(current)) {
+            None | Some([0, _]) => current,
+            Some(&[_, entry]) => entry,
         };
-        let slot = self.slot(chosen);
-        let at_chosen = if slot[0] == 0 { chosen } else { slot[1] };
-        *slot = [chosen + 1, at_current];
-        at_chosen
+        let at = self.slot(chosen);
+        let slot = self.slots.get_mut(at);
+        match slot.map(|slot| core::mem::replace(slot, [chosen + 1, at_current])) {
+            None | Some([0, _]) => chosen,
+            Some([_, entry]) => entry,
+        }
     }
 }
 

@@ -37,13 +37,14 @@ impl MersenneTwister {
 
     /// The next 32 bits.
     pub fn next_u32(&mut self) -> u32 {
-        if self.used == WORDS {
+        let mut word = self.state.get(self.used).copied();
+        if word.is_none() {
             twist(&mut self.state);
             self.used = 0;
+            word = self.state.first().copied();
         }
-        let word = temper(self.state[self.used]);
         self.used += 1;
-        word
+        temper(word.unwrap_or_default())
     }
 
     /// The next 624 draws of a generator of which a whole number of blocks was used.
