@@ -2,7 +2,7 @@
 //!
 //! The wavelet is the one that the environment's `WAVEFT_WAVELET` names, `none` for none.
 
-use learning::{Learner, Memory, STEPS};
+use learning::{Learner, Memory, STEPS, scratch_len};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::fmt::Write;
@@ -39,7 +39,7 @@ fn wavelet_text(wavelet: Option<&Wavelet>) -> String {
 fn training_text(wavelet: Option<&Wavelet>) -> String {
     let mut memory = Memory::new();
     let mut learner = Learner::new(wavelet.map(|wavelet| wavelet.single()), &mut memory).unwrap();
-    let mut scratch = vec![0.0; learner.scratch_len().unwrap()];
+    let mut scratch = vec![0.0; scratch_len(wavelet.map_or(1, Wavelet::taps))];
     let before = learner.correct(&mut scratch).unwrap();
     let losses: Vec<f32> = (0..STEPS)
         .map(|_| learner.step(&mut scratch).unwrap())

@@ -133,23 +133,27 @@ impl Atom {
     }
 
     /// Position of the row filter, `k` of the row axis.
+    #[inline(always)]
     #[must_use]
     pub const fn row(&self) -> usize {
         (self.row >> 2) as usize
     }
 
     /// Whether the row filter is the high-pass one.
+    #[inline(always)]
     #[must_use]
     pub const fn row_is_high(&self) -> bool {
         self.row & 2 == 2
     }
 
     /// Twice the position of the row filter, plus one for the high-pass one.
+    #[inline(always)]
     pub(crate) const fn row_slot(&self) -> usize {
         (self.row >> 1) as usize
     }
 
     /// Twice the position of the column filter, plus one for the high-pass one.
+    #[inline(always)]
     pub(crate) const fn column_slot(&self) -> usize {
         self.column as usize
     }
@@ -164,12 +168,14 @@ impl Atom {
     }
 
     /// Position of the column filter, `k` of the column axis.
+    #[inline(always)]
     #[must_use]
     pub const fn column(&self) -> usize {
         (self.column >> 1) as usize
     }
 
     /// Whether the column filter is the high-pass one.
+    #[inline(always)]
     #[must_use]
     pub const fn column_is_high(&self) -> bool {
         self.column & 1 == 1

@@ -8,6 +8,10 @@
 //! without it, so results differ between instruction sets in the last bits. Within one they depend on
 //! nothing but the numbers: not on where in an array these stand, nor on how many there are.
 
+#[macro_use]
+// Vectors have literal places, of which an instance with fewer lanes reaches only its own.
+#[allow(unconditional_panic)]
+mod exchange;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -32,7 +36,8 @@ use crate::isa::{Isa, Kernel};
 use core::marker::PhantomData;
 use core::ops::{Add, Div, Mul, Sub};
 
-pub(crate) use portable::HAS_VECTORS;
+pub(crate) use self::exchange::sum_lanes;
+pub(crate) use self::portable::HAS_VECTORS;
 
 /// The most lanes that an instance has.
 pub(crate) const MOST_LANES: usize = if cfg!(target_arch = "x86_64") {
@@ -72,6 +77,13 @@ pub trait Lanes<F>:
 
     /// Two vectors, end to end, in which the numbers of `self` and of `odd` take turns.
     fn interleave(self, odd: Self) -> (Self, Self);
+
+    /// Exchanges the numbers' places in `WIDTH` vectors with the vectors' own: number `i` of vector `j`, at `j · from_stride + i`,
+    /// becomes number `j` of vector `i`, at `i · to_stride + j`.
+    #[inline(always)]
+    fn transpose(from: &[F], from_stride: usize, to: &mut [F], to_stride: usize) {
+        exchange::transpose::<Self, F>(from, from_stride, to, to_stride);
+    }
 
     /// What is stored as `T`, in the first `WIDTH` places; zeros if there are fewer.
     #[inline(always)]

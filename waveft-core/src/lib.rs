@@ -55,6 +55,7 @@ pub mod filter_bank;
 #[forbid(unsafe_code)]
 pub mod geometry;
 pub mod isa;
+#[macro_use]
 mod lanes;
 #[forbid(unsafe_code)]
 pub mod lifting;

@@ -1,10 +1,15 @@
 //! The update itself: `ΔW = scaling · R · S · Cᵀ`, written, added, subtracted and taken back.
 
-// Vectors have literal places, of which an instance with fewer lanes reaches only its own.
-#[allow(unconditional_panic)]
+mod bands;
 mod block;
+// As in `lanes`.
+#[allow(unconditional_panic)]
+mod products;
+mod side;
 mod token;
 mod tokens;
+
+pub use self::tokens::{apply_scratch_len, backward_scratch_len};
 
 use crate::element::{Element, Real};
 use crate::error::{Error, check_length, check_rows};

@@ -258,6 +258,36 @@ fn one_token_is_the_same_on_its_own() {
 }
 
 #[test]
+fn results_do_not_depend_on_where_tokens_lie_in_memory() {
+    // Groups of features begin with a cache line, wherever that is.
+    for (wavelet, transposed) in [(None, false), (Some(&DB1), true), (Some(&DB4), false)] {
+        let (outputs, inputs, tokens) = (96, 176, 21);
+        let layer = layer::<f32>(wavelet, (outputs, inputs, 900), transposed);
+        let delta = layer.delta();
+        let (x, dy) = (numbers(tokens * inputs, 1), numbers(tokens * outputs, 2));
+        let mut expected = None;
+        for offset in 0..20 {
+            let at = |numbers: &[f32]| [&vec![7.0; offset], numbers].concat();
+            let (x, dy) = (at(&x), at(&dy));
+            let (mut y, mut dx) = (vec![0.5f32; dy.len()], vec![0.5f32; x.len()]);
+            let mut gradient = vec![0.0; 900];
+            let mut scratch = vec![f32::NAN; delta.backward_scratch_len() + offset];
+            let scratch = &mut scratch[offset..];
+            let x = Array::new(&x[offset..], [tokens, inputs]).unwrap();
+            let dy = Array::new(&dy[offset..], [tokens, outputs]).unwrap();
+            let mut of_y = ArrayMut::new(&mut y[offset..], [tokens, outputs]).unwrap();
+            delta.apply(&x, &mut of_y, scratch).unwrap();
+            let mut of_dx = ArrayMut::new(&mut dx[offset..], [tokens, inputs]).unwrap();
+            let backward = delta.backward(&x, &dy, &mut of_dx, &mut gradient, scratch);
+            backward.unwrap();
+            let found = (y.split_off(offset), dx.split_off(offset), gradient);
+            let expected = expected.get_or_insert_with(|| found.clone());
+            assert!(found == *expected, "{wavelet:?} from element {offset} on");
+        }
+    }
+}
+
+#[test]
 fn tokens_may_be_apart_and_what_is_between_them_stays() {
     let layer = layer::<f32>(Some(&DB2), (20, 30, 50), false);
     let delta = layer.delta();

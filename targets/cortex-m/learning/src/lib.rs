@@ -15,8 +15,9 @@ use layer::{Adapted, Base, LayerMemory};
 use waveft_core::Error;
 use waveft_core::filter_bank::FilterBank;
 use waveft_core::geometry::Geometry;
+use waveft_core::operator::backward_scratch_len;
 use waveft_core::optimiser::{AdamW, AdamWUpdate, Rates};
-use waveft_core::sampling::{Location, scratch_len};
+use waveft_core::sampling::{self, Location};
 
 pub use digits::DATA_BYTES;
 
@@ -43,7 +44,24 @@ pub struct Memory {
 struct Drawing {
     places: [Location; COUNTS[0]],
     order: [u32; COUNTS[0]],
-    scratch: [u32; scratch_len((HIDDEN * PIXELS) as u64, COUNTS[0])],
+    scratch: [u32; sampling::scratch_len((HIDDEN * PIXELS) as u64, COUNTS[0])],
+}
+
+/// Elements of scratch that a [`Learner`] takes under filters of so many taps, 1 for none.
+#[must_use]
+pub const fn scratch_len(taps: usize) -> usize {
+    let layers = [
+        Geometry::new(HIDDEN, PIXELS, taps),
+        Geometry::new(CLASSES, HIDDEN, taps),
+    ];
+    let [Ok(hidden), Ok(output)] = layers else {
+        return 0;
+    };
+    let [hidden, output] = [
+        backward_scratch_len::<f32>(hidden),
+        backward_scratch_len::<f32>(output),
+    ];
+    if hidden > output { hidden } else { output }
 }
 
 /// A batch on its way through the network and back.
@@ -65,7 +83,7 @@ impl Memory {
             drawing: Drawing {
                 places: [Location { row: 0, column: 0 }; COUNTS[0]],
                 order: [0; COUNTS[0]],
-                scratch: [0; scratch_len((HIDDEN * PIXELS) as u64, COUNTS[0])],
+                scratch: [0; sampling::scratch_len((HIDDEN * PIXELS) as u64, COUNTS[0])],
             },
             batch: Batch {
                 labels: [0; BATCH],
@@ -130,15 +148,6 @@ impl<'m> Learner<'m> {
             batch,
             steps_done: 0,
         })
-    }
-
-    /// Elements of scratch that [`step`](Self::step) and [`correct`](Self::correct) take.
-    ///
-    /// # Errors
-    /// As for [`new`](Self::new).
-    pub fn scratch_len(&self) -> Result<usize, Error> {
-        let hidden = self.hidden.delta()?.backward_scratch_len();
-        Ok(hidden.max(self.output.delta()?.backward_scratch_len()))
     }
 
     /// One step on the next [`BATCH`] images; returns the loss before it.
