@@ -46,7 +46,13 @@ entries! {
     fn sampling_randperm(total: u64, seed: u64, places: &mut [u64], scratch: &mut [u32]) -> Checked {
         waveft_core::sampling::randperm(total, seed, places, scratch)
     }
-    fn sampling_locations(rows: usize, columns: usize, seed: u64, places: &mut [Location], scratch: &mut [u32]) -> Checked {
+    fn sampling_locations(
+        rows: usize,
+        columns: usize,
+        seed: u64,
+        places: &mut [Location],
+        scratch: &mut [u32],
+    ) -> Checked {
         waveft_core::sampling::locations(rows, columns, seed, places, scratch)
     }
     fn sampling_scratch_len(total: u64, count: usize) -> usize {
@@ -76,13 +82,22 @@ entries! {
     fn spectrum_scatter(order: &[u32], sorted: &[f32], drawn: &mut [f32]) -> Checked {
         waveft_core::spectrum::scatter(order, sorted, drawn)
     }
-    fn filter_bank_new(dec_lo: &'static [f32], dec_hi: &'static [f32], rec_lo: &'static [f32], rec_hi: &'static [f32]) -> Result<FilterBank<'static, f32>, Error> {
+    fn filter_bank_new(
+        dec_lo: &'static [f32],
+        dec_hi: &'static [f32],
+        rec_lo: &'static [f32],
+        rec_hi: &'static [f32],
+    ) -> Result<FilterBank<'static, f32>, Error> {
         FilterBank::new(dec_lo, dec_hi, rec_lo, rec_hi)
     }
     fn wavelet_from_name(name: &str) -> Result<FilterBank<'static, f32>, Error> {
         waveft_core::filter_bank::Wavelet::from_name(name).map(|wavelet| wavelet.single())
     }
-    fn delta_new(spectrum: SparseSpectrum<'static, f32>, bank: Option<FilterBank<'static, f32>>, scaling: f32) -> Result<DeltaWeight<'static, f32>, Error> {
+    fn delta_new(
+        spectrum: SparseSpectrum<'static, f32>,
+        bank: Option<FilterBank<'static, f32>>,
+        scaling: f32,
+    ) -> Result<DeltaWeight<'static, f32>, Error> {
         DeltaWeight::new(spectrum, bank, scaling)
     }
     fn delta_write(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>) -> Checked {
@@ -94,28 +109,54 @@ entries! {
     fn delta_subtract(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>) -> Checked {
         delta.subtract(weight)
     }
-    fn delta_add_recording(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>, undo: &mut [f32]) -> Checked {
+    fn delta_add_recording(
+        delta: &DeltaWeight<'_, f32>,
+        weight: &mut MatrixMut<'_, f32>,
+        undo: &mut [f32],
+    ) -> Checked {
         delta.add_recording(weight, undo)
     }
     fn delta_undo(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>, undo: &[f32]) -> Checked {
         delta.undo(weight, undo)
     }
-    fn delta_write_dense(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>, scratch: &mut [f32]) -> Checked {
+    fn delta_write_dense(
+        delta: &DeltaWeight<'_, f32>,
+        weight: &mut MatrixMut<'_, f32>,
+        scratch: &mut [f32],
+    ) -> Checked {
         delta.write_dense(weight, scratch)
     }
     fn delta_apply(delta: &DeltaWeight<'_, f32>, x: &Rows<'_>, y: &mut RowsMut<'_>, scratch: &mut [f32]) -> Checked {
         delta.apply(x, y, scratch)
     }
-    fn delta_apply_transposed(delta: &DeltaWeight<'_, f32>, dy: &Rows<'_>, dx: &mut RowsMut<'_>, scratch: &mut [f32]) -> Checked {
+    fn delta_apply_transposed(
+        delta: &DeltaWeight<'_, f32>,
+        dy: &Rows<'_>,
+        dx: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
         delta.apply_transposed(dy, dx, scratch)
     }
     fn delta_apply_token(delta: &DeltaWeight<'_, f32>, x: &[f32], y: &mut [f32]) -> Checked {
         delta.apply_token(x, y)
     }
-    fn delta_grad_spectrum(delta: &DeltaWeight<'_, f32>, x: &Rows<'_>, dy: &Rows<'_>, gradient: &mut [f32], scratch: &mut [f32]) -> Checked {
+    fn delta_grad_spectrum(
+        delta: &DeltaWeight<'_, f32>,
+        x: &Rows<'_>,
+        dy: &Rows<'_>,
+        gradient: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
         delta.grad_spectrum(x, dy, gradient, scratch)
     }
-    fn delta_backward(delta: &DeltaWeight<'_, f32>, x: &Rows<'_>, dy: &Rows<'_>, dx: &mut RowsMut<'_>, gradient: &mut [f32], scratch: &mut [f32]) -> Checked {
+    fn delta_backward(
+        delta: &DeltaWeight<'_, f32>,
+        x: &Rows<'_>,
+        dy: &Rows<'_>,
+        dx: &mut RowsMut<'_>,
+        gradient: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
         delta.backward(x, dy, dx, gradient, scratch)
     }
     fn delta_scratch_lens(delta: &DeltaWeight<'_, f32>) -> [usize; 3] {
@@ -124,43 +165,95 @@ entries! {
     fn dwt_new(bank: FilterBank<'_, f32>, mode: ExtensionMode, length: usize) -> Result<Dwt<'_, f32>, Error> {
         Dwt::new(bank, mode, length)
     }
-    fn dwt_forward(dwt: &Dwt<'_, f32>, signal: &[f32], low: &mut [f32], high: &mut [f32], scratch: &mut [f32]) -> Checked {
+    fn dwt_forward(
+        dwt: &Dwt<'_, f32>,
+        signal: &[f32],
+        low: &mut [f32],
+        high: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
         dwt.forward(signal, low, high, scratch)
     }
-    fn dwt_inverse(dwt: &Dwt<'_, f32>, low: &[f32], high: &[f32], signal: &mut [f32], scratch: &mut [f32]) -> Checked {
+    fn dwt_inverse(
+        dwt: &Dwt<'_, f32>,
+        low: &[f32],
+        high: &[f32],
+        signal: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
         dwt.inverse(low, high, signal, scratch)
     }
-    fn dwt_forward_adjoint(dwt: &Dwt<'_, f32>, low: &[f32], high: &[f32], signal: &mut [f32], scratch: &mut [f32]) -> Checked {
+    fn dwt_forward_adjoint(
+        dwt: &Dwt<'_, f32>,
+        low: &[f32],
+        high: &[f32],
+        signal: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
         dwt.forward_adjoint(low, high, signal, scratch)
     }
-    fn dwt_inverse_adjoint(dwt: &Dwt<'_, f32>, signal: &[f32], low: &mut [f32], high: &mut [f32], scratch: &mut [f32]) -> Checked {
+    fn dwt_inverse_adjoint(
+        dwt: &Dwt<'_, f32>,
+        signal: &[f32],
+        low: &mut [f32],
+        high: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
         dwt.inverse_adjoint(signal, low, high, scratch)
     }
-    fn wavedec_new(axes: [(FilterBank<'static, f32>, ExtensionMode); 2], shape: [usize; 2], levels: usize) -> Result<Wavedec<'static, f32, 2>, Error> {
+    fn wavedec_new(
+        axes: [(FilterBank<'static, f32>, ExtensionMode); 2],
+        shape: [usize; 2],
+        levels: usize,
+    ) -> Result<Wavedec<'static, f32, 2>, Error> {
         Wavedec::new(axes, shape, levels)
     }
-    fn wavedec_forward(plan: &Wavedec<'_, f32, 2>, array: &Rows<'_>, coefficients: &mut [f32], scratch: &mut [f32]) -> Checked {
+    fn wavedec_forward(
+        plan: &Wavedec<'_, f32, 2>,
+        array: &Rows<'_>,
+        coefficients: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
         plan.forward(array, coefficients, scratch)
     }
-    fn wavedec_inverse(plan: &Wavedec<'_, f32, 2>, coefficients: &[f32], array: &mut RowsMut<'_>, scratch: &mut [f32]) -> Checked {
+    fn wavedec_inverse(
+        plan: &Wavedec<'_, f32, 2>,
+        coefficients: &[f32],
+        array: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
         plan.inverse(coefficients, array, scratch)
     }
     fn matrix_new(data: &'static mut [f32], rows: usize, columns: usize) -> Result<MatrixMut<'static, f32>, Error> {
         MatrixMut::new(data, rows, columns)
     }
-    fn matrix_with_strides(data: &'static mut [f32], rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> Result<MatrixMut<'static, f32>, Error> {
+    fn matrix_with_strides(
+        data: &'static mut [f32],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+        column_stride: usize,
+    ) -> Result<MatrixMut<'static, f32>, Error> {
         MatrixMut::with_strides(data, rows, columns, row_stride, column_stride)
     }
     fn array_new(data: &'static [f32], shape: [usize; 2]) -> Result<Rows<'static>, Error> {
         Array::new(data, shape)
     }
-    fn array_with_strides(data: &'static [f32], shape: [usize; 2], strides: [usize; 2]) -> Result<Rows<'static>, Error> {
+    fn array_with_strides(
+        data: &'static [f32],
+        shape: [usize; 2],
+        strides: [usize; 2],
+    ) -> Result<Rows<'static>, Error> {
         Array::with_strides(data, shape, strides)
     }
     fn array_mut_new(data: &'static mut [f32], shape: [usize; 2]) -> Result<RowsMut<'static>, Error> {
         ArrayMut::new(data, shape)
     }
-    fn array_mut_with_strides(data: &'static mut [f32], shape: [usize; 2], strides: [usize; 2]) -> Result<RowsMut<'static>, Error> {
+    fn array_mut_with_strides(
+        data: &'static mut [f32],
+        shape: [usize; 2],
+        strides: [usize; 2],
+    ) -> Result<RowsMut<'static>, Error> {
         ArrayMut::with_strides(data, shape, strides)
     }
     fn rates_new(learning_rate: f64, weight_decay: f64) -> Result<Rates, Error> {
@@ -172,7 +265,13 @@ entries! {
     fn adam_w_update(optimiser: &AdamW, step: u64, rates: Rates) -> Result<AdamWUpdate<f32>, Error> {
         optimiser.update(step, rates)
     }
-    fn adam_w_apply(update: &AdamWUpdate<f32>, values: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) -> Checked {
+    fn adam_w_apply(
+        update: &AdamWUpdate<f32>,
+        values: &mut [f32],
+        gradient: &[f32],
+        first: &mut [f32],
+        second: &mut [f32],
+    ) -> Checked {
         update.apply(values, gradient, first, second)
     }
     fn sgd_new(momentum: f64) -> Result<Sgd, Error> {

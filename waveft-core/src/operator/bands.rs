@@ -58,7 +58,9 @@ impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
     }
 
     /// What the tokens hold in the slots of a group. Groups come in order, each once.
-    #[inline(always)]
+    // A part of its caller's instructions; on a microcontroller one function for all callers.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &mut [F]) {
         let [low, high] = self.side.filters;
         let length = group.len() * L::WIDTH;
@@ -138,7 +140,9 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
     }
 
     /// Adds to a group of features what their slots and [`history`] more make of them.
-    #[inline(always)]
+    // As above.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &[F]) {
         let [low, high] = self.side.filters;
         let (samples, _) = split(self.samples, GROUP * L::WIDTH);

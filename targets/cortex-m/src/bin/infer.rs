@@ -4,18 +4,25 @@
 #![no_std]
 #![no_main]
 
-use core::hint::black_box;
 use cortex_m_rt::entry;
 use waveft_core::Error;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::geometry::{Atom, Geometry};
-use waveft_core::operator::DeltaWeight;
+use waveft_core::operator::{DeltaWeight, apply_scratch_len};
 use waveft_core::sampling::{Location, locations, scratch_len};
 use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather};
 use waveft_cortex_m::expected::{BANK, COLUMNS, COUNT, DELTA, ROWS, SCALING, SEED, SPECTRUM};
 use waveft_cortex_m::finish;
 
 const TOKENS: usize = 4;
+const TAPS: usize = match BANK {
+    Some(bank) => bank.taps(),
+    None => 1,
+};
+const LAYER: Geometry = match Geometry::new(ROWS, COLUMNS, TAPS) {
+    Ok(layer) => layer,
+    Err(_) => panic!("PEFT's layer has sides"),
+};
 
 struct Memory {
     places: [Location; COUNT],
@@ -25,7 +32,7 @@ struct Memory {
     coefficients: [f32; COUNT],
     x: [f32; TOKENS * COLUMNS],
     y: [f32; TOKENS * ROWS],
-    scratch: [f32; 512],
+    scratch: [f32; apply_scratch_len::<f32>(LAYER)],
 }
 
 #[entry]
@@ -38,7 +45,7 @@ fn main() -> ! {
         coefficients: [0.0; COUNT],
         x: [0.0; TOKENS * COLUMNS],
         y: [0.0; TOKENS * ROWS],
-        scratch: [0.0; 512],
+        scratch: [0.0; _],
     };
     for token in 0..TOKENS {
         MEMORY.x[token * COLUMNS + token] = 1.0;
@@ -50,11 +57,9 @@ fn main() -> ! {
 /// `y = x ΔWᵀ`. Kept apart, so that nothing is computed when it is compiled.
 #[inline(never)]
 fn infer(memory: &mut Memory) -> Result<(), Error> {
-    let taps = BANK.map_or(1, |bank| bank.taps());
-    let layer = Geometry::new(black_box(ROWS), COLUMNS, taps)?;
     locations(ROWS, COLUMNS, SEED, &mut memory.places, &mut memory.drawing)?;
     let atoms = SortedAtoms::new(
-        layer,
+        LAYER,
         &memory.places,
         &mut memory.atoms[..],
         &mut memory.order,

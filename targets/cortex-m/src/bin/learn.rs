@@ -4,7 +4,7 @@
 
 use cortex_m_rt::entry;
 use cortex_m_semihosting::hprintln;
-use learning::{Learner, Memory, STEPS};
+use learning::{Learner, Memory, STEPS, scratch_len};
 use waveft_core::Error;
 use waveft_cortex_m::expected::{BANK, CORRECT, HIDDEN, LOSSES, OUTPUT};
 use waveft_cortex_m::{Instructions, finish, stack_high_water_mark};
@@ -13,8 +13,10 @@ use waveft_cortex_m::{Instructions, finish, stack_high_water_mark};
 /// order and may fuse multiplications with additions.
 const TOLERANCE: f32 = 1e-3;
 
-/// Elements of scratch: what the longest filter here needs.
-const SCRATCH: usize = 512;
+const SCRATCH: usize = scratch_len(match BANK {
+    Some(bank) => bank.taps(),
+    None => 1,
+});
 
 #[entry]
 fn main() -> ! {
@@ -34,7 +36,6 @@ fn learn(
 ) -> Result<bool, Error> {
     let (learner, setup) = instructions.count(|| Learner::new(BANK, memory));
     let mut learner = learner?;
-    let needed = learner.scratch_len()?;
     let before = learner.correct(scratch)?;
     hprintln!("right before: {} of 200", before);
     let mut most = 0;
@@ -58,8 +59,8 @@ fn learn(
         largest = largest.max(difference(found, expected));
     }
     hprintln!(
-        "largest difference from the host: {} / 1000000",
-        (largest * 1e6) as u32
+        "largest difference from the host: {} / 1000000000",
+        (largest * 1e9) as u32
     );
     let stack = stack_high_water_mark();
     hprintln!(
@@ -67,7 +68,7 @@ fn learn(
         setup,
         most,
         stack,
-        4 * needed
+        4 * SCRATCH
     );
     Ok(largest <= TOLERANCE && [before, after] == CORRECT && 2 * before < after)
 }
