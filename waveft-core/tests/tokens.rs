@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Layer;
+use common::{Layer, formed};
 use half::bf16;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
@@ -10,7 +10,6 @@ use waveft_core::error::Error;
 use waveft_core::filter_bank::Wavelet;
 use waveft_core::filter_bank::wavelets::{BIOR2_4, DB1, DB2, DB4, DB38, PEFT_COIF4, SYM8};
 use waveft_core::isa::Isa;
-use waveft_core::matrix::MatrixMut;
 
 const FAMILIES: [Option<&Wavelet>; 8] = [
     None,
@@ -57,19 +56,6 @@ fn layer<F: Real>(
     let scaling = <F as From<i16>>::from(3);
     let shape = (outputs, inputs);
     Layer::new(shape, wavelet, transposed, 777, scaling, &numbers(n, 5))
-}
-
-/// ΔW, `M × N` whatever the storage.
-fn formed<F: Real>(layer: &Layer<F>, transposed: bool) -> Vec<F> {
-    let (rows, columns) = layer.shape();
-    let mut stored = vec![F::zero(); rows * columns];
-    let mut matrix = MatrixMut::new(&mut stored, rows, columns).unwrap();
-    layer.delta().write(&mut matrix).unwrap();
-    if !transposed {
-        return stored;
-    }
-    let entry = |index: usize| stored[index % rows * columns + index / rows];
-    (0..rows * columns).map(entry).collect()
 }
 
 fn dot<F: Real>(one: &[F], other: &[F]) -> f64 {
