@@ -12,6 +12,7 @@ mod mersenne_twister;
 use crate::error::Error;
 use crate::isa::Isa;
 use bytemuck::{Pod, Zeroable};
+use core::num::NonZero;
 
 pub use mersenne_twister::MersenneTwister;
 
@@ -104,19 +105,20 @@ pub fn locations(
     scratch: &mut [u32],
 ) -> Result<(), Error> {
     for length in [rows, columns] {
-        if length == 0 {
-            return Err(Error::EmptyAxis);
-        }
         if length >= 1 << 30 {
             return Err(Error::AxisTooLong { length, taps: 0 });
         }
     }
-    let (rows, columns) = (rows as u64, columns as u64);
+    let total = rows as u64 * columns as u64;
+    let columns = NonZero::new(columns as u64).ok_or(Error::EmptyAxis)?;
+    if total == 0 {
+        return Err(Error::EmptyAxis);
+    }
     let place = |index: u64| Location {
         row: (index / columns) as u32,
         column: (index % columns) as u32,
     };
-    draw(rows * columns, seed, places, scratch, Isa::detect(), place)
+    draw(total, seed, places, scratch, Isa::detect(), place)
 }
 
 /// Both shuffles, with `place` giving what to store for an index.
@@ -165,7 +167,7 @@ fn forward<P: Copy>(
     for (i, entry) in (0..total).zip(places) {
         // The last entry has nowhere to go, and torch makes no draw for it.
         let chosen = if i + 1 < total {
-            i + generator.next_u32() % (total - i)
+            i + generator.next_u32().checked_rem(total - i).unwrap_or(0)
         } else {
             i
         };

@@ -73,7 +73,7 @@ impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
         if let (&[low_0, low_1], &[high_0, high_1]) = (low, high) {
             return exchange::<L, F>(fresh, slots, [[low_0, low_1], [high_0, high_1]]);
         }
-        let covered = self.samples.windows(low.len() * L::WIDTH);
+        let covered = self.samples.windows((low.len() * L::WIDTH).max(1));
         let pairs = slots.chunks_exact_mut(2 * L::WIDTH);
         let positions = pairs.zip(covered.step_by(2 * L::WIDTH));
         for (pair, samples) in positions.take(GROUP / 2) {
@@ -151,7 +151,7 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
         } else if let (&[low_0, low_1], &[high_0, high_1]) = (low, high) {
             exchange::<L, F>(slots, samples, [[low_0, high_0], [low_1, high_1]]);
         } else {
-            let positions = slots.windows(low.len() * L::WIDTH);
+            let positions = slots.windows((low.len() * L::WIDTH).max(1));
             let pairs = samples.chunks_exact_mut(2 * L::WIDTH);
             for (pair, slots) in pairs.zip(positions.step_by(2 * L::WIDTH)) {
                 store_pair(pair_of_samples::<L, F>([low, high], slots), pair);

@@ -68,7 +68,7 @@ impl<P: Copy, F: Fn(u64) -> P> Shuffle<'_, P, F> {
     #[cold]
     fn step(&mut self, draws: &[u32; 2 * GROUP], start: u64) {
         for (i, pair) in (start..self.total).zip(draws.as_chunks::<2>().0) {
-            let chosen = draw(pair) % (i + 1);
+            let chosen = draw(pair).checked_rem(i + 1).unwrap_or(0);
             let [current, chosen] = [i, chosen].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
             let at_chosen = self.places.get(chosen).copied();
             if let (Some(to), Some(entry)) = (self.places.get_mut(current), at_chosen) {
