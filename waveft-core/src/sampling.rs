@@ -145,13 +145,25 @@ fn draw<P: Copy>(
             found,
         });
     };
-    let generator = MersenneTwister::new(seed);
+    let mut generator = MersenneTwister::new(seed);
     if total >= INSIDE_OUT_FROM {
         inside_out::shuffle(total, generator, places, isa, place);
     } else if scratch.len() as u64 == total {
-        forward(total as u32, generator, places, Dense::new(scratch), place);
+        forward(
+            total as u32,
+            &mut generator,
+            places,
+            Dense::new(scratch),
+            place,
+        );
     } else {
-        forward(total as u32, generator, places, Sparse::new(scratch), place);
+        forward(
+            total as u32,
+            &mut generator,
+            places,
+            Sparse::new(scratch),
+            place,
+        );
     }
     Ok(())
 }
@@ -159,7 +171,7 @@ fn draw<P: Copy>(
 /// Fisher and Yates' shuffle from the front, stopped after the entries that are asked for.
 fn forward<P: Copy>(
     total: u32,
-    mut generator: MersenneTwister,
+    generator: &mut MersenneTwister,
     places: &mut [P],
     mut displaced: impl Displaced,
     place: impl Fn(u64) -> P,
