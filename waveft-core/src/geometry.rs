@@ -122,6 +122,9 @@ pub struct Atom {
 }
 
 impl Atom {
+    /// What [`default`](Self::default) gives, for arrays in statics.
+    pub const ZERO: Self = Self { row: 0, column: 0 };
+
     const fn new(row: (usize, bool), column: (usize, bool)) -> Self {
         Self {
             row: (row.0 as u32) << 2 | (row.1 as u32) << 1,

@@ -149,9 +149,10 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     /// Puts what [`get`](Self::get) got back.
     pub(crate) fn put<const W: usize>(&mut self, element: usize, entries: &[T; W]) {
         let rest = self.data.get_mut(element..).unwrap_or_default();
-        let strided = rest.iter_mut().step_by(self.column_stride);
-        for (place, entry) in strided.zip(entries) {
-            *place = *entry;
+        for (i, entry) in entries.iter().enumerate() {
+            if let Some(place) = rest.get_mut(i * self.column_stride) {
+                *place = *entry;
+            }
         }
     }
 

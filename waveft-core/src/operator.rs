@@ -2,6 +2,8 @@
 
 mod bands;
 mod block;
+// As in `lanes`.
+#[allow(unconditional_panic)]
 mod products;
 mod side;
 mod token;

@@ -58,7 +58,9 @@ impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
     }
 
     /// What the tokens hold in the slots of a group. Groups come in order, each once.
-    #[inline(always)]
+    // A part of its caller's instructions; on a microcontroller one function for all callers.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &mut [F]) {
         let [low, high] = self.side.filters;
         let length = group.len() * L::WIDTH;
@@ -71,7 +73,7 @@ impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
         if let (&[low_0, low_1], &[high_0, high_1]) = (low, high) {
             return exchange::<L, F>(fresh, slots, [[low_0, low_1], [high_0, high_1]]);
         }
-        let covered = self.samples.windows(low.len() * L::WIDTH);
+        let covered = self.samples.windows((low.len() * L::WIDTH).max(1));
         let pairs = slots.chunks_exact_mut(2 * L::WIDTH);
         let positions = pairs.zip(covered.step_by(2 * L::WIDTH));
         for (pair, samples) in positions.take(GROUP / 2) {
@@ -138,7 +140,9 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
     }
 
     /// Adds to a group of features what their slots and [`history`] more make of them.
-    #[inline(always)]
+    // As above.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &[F]) {
         let [low, high] = self.side.filters;
         let (samples, _) = split(self.samples, GROUP * L::WIDTH);
@@ -147,7 +151,7 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
         } else if let (&[low_0, low_1], &[high_0, high_1]) = (low, high) {
             exchange::<L, F>(slots, samples, [[low_0, high_0], [low_1, high_1]]);
         } else {
-            let positions = slots.windows(low.len() * L::WIDTH);
+            let positions = slots.windows((low.len() * L::WIDTH).max(1));
             let pairs = samples.chunks_exact_mut(2 * L::WIDTH);
             for (pair, slots) in pairs.zip(positions.step_by(2 * L::WIDTH)) {
                 store_pair(pair_of_samples::<L, F>([low, high], slots), pair);

@@ -4,6 +4,7 @@ use super::DeltaWeight;
 use super::side::Side;
 use crate::element::Real;
 use crate::isa::Kernel;
+use crate::lanes::HAS_VECTORS;
 
 /// `y += x ΔWᵀ` of one token.
 pub(super) struct ApplyToken<'a, 'd, F> {
@@ -20,7 +21,8 @@ impl<F: Real> Kernel for ApplyToken<'_, '_, F> {
     #[inline(always)]
     fn run(self) {
         match self.from.axis.taps() {
-            2 => self.run_with::<2>(),
+            // Without vectors it would gain little, and be as large again.
+            2 if HAS_VECTORS => self.run_with::<2>(),
             _ => self.run_with::<0>(),
         }
     }

@@ -8,6 +8,7 @@ use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::error::{Error, check_length, check_scratch};
 use crate::geometry::Geometry;
+use crate::lanes::HAS_VECTORS;
 
 /// Elements of scratch that [`DeltaWeight::apply`] and [`DeltaWeight::apply_transposed`] need: `lanes · (C + 3 L + 206)`, or a few
 /// more, for a stored weight of `C` columns; there are 16 lanes on x86-64, else at most 8.
@@ -43,7 +44,8 @@ pub const fn backward_scratch_len<F: Real>(layer: Geometry) -> usize {
 impl<F: Real> DeltaWeight<'_, F> {
     /// `y += x ΔWᵀ`: what the update adds to the layer's output.
     ///
-    /// A single token in the type that is computed in goes the way of [`apply_token`](Self::apply_token).
+    /// A single token in the type that is computed in goes the way of [`apply_token`](Self::apply_token), if there are vector
+    /// instructions.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `x` is tokens × N and `y` tokens × M, or if [`rows`](Self::rows) made this a part of an
@@ -165,7 +167,8 @@ impl<F: Real> DeltaWeight<'_, F> {
         check_tokens(input.shape(), input.strides(), tokens, from)?;
         check_tokens(output.shape(), output.strides(), tokens, to)?;
         check_scratch(self.apply_scratch_len(), scratch.len())?;
-        if tokens == 1 {
+        // Where there is one lane a block is a single token, too.
+        if HAS_VECTORS && tokens == 1 {
             let input = T::as_reals(input.data()).and_then(|x| x.get(..from.axis.length()));
             let output = T::as_reals_mut(output.data()).and_then(|y| y.get_mut(..to.axis.length()));
             if let (Some(input), Some(output)) = (input, output) {

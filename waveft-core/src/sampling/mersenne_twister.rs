@@ -37,13 +37,20 @@ impl MersenneTwister {
 
     /// The next 32 bits.
     pub fn next_u32(&mut self) -> u32 {
-        if self.used == WORDS {
-            twist(&mut self.state);
-            self.used = 0;
+        if self.used >= WORDS {
+            self.refill();
         }
-        let word = temper(self.state[self.used]);
+        let word = self.state.get(self.used).copied();
         self.used += 1;
-        word
+        temper(word.unwrap_or_default())
+    }
+
+    /// A function of its own, for there is one for several shuffles.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self) {
+        twist(&mut self.state);
+        self.used = 0;
     }
 
     /// The next 624 draws of a generator of which a whole number of blocks was used.
