@@ -6,7 +6,7 @@ use crate::status::Status;
 use core::slice;
 use waveft_core::geometry::{self, Geometry};
 use waveft_core::spectrum::SortedAtoms;
-use waveft_core::{sampling, spectrum};
+use waveft_core::{Error, sampling, spectrum};
 
 /// A layer and the taps of the filters that its update is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,13 +151,7 @@ pub unsafe extern "C" fn waveft_gather(
 ) -> Status {
     // SAFETY: asked of every caller at the head of the header.
     let memory = unsafe { Memory::of_the_caller() };
-    at_border(memory, |memory| {
-        let order = memory.read(order, count)?;
-        let drawn = memory.read(drawn, count)?;
-        let sorted = memory.write(sorted, count)?;
-        check_order(order)?;
-        Ok(spectrum::gather(order, drawn, sorted)?)
-    })
+    reorder(memory, order, (drawn, sorted), count, spectrum::gather)
 }
 
 /// Brings coefficients or their gradients back into a file's order: `drawn[order[k]] = sorted[k]`. All have `count`
@@ -173,19 +167,24 @@ pub unsafe extern "C" fn waveft_scatter(
 ) -> Status {
     // SAFETY: asked of every caller at the head of the header.
     let memory = unsafe { Memory::of_the_caller() };
-    at_border(memory, |memory| {
-        let order = memory.read(order, count)?;
-        let sorted = memory.read(sorted, count)?;
-        let drawn = memory.write(drawn, count)?;
-        check_order(order)?;
-        Ok(spectrum::scatter(order, sorted, drawn)?)
-    })
+    reorder(memory, order, (sorted, drawn), count, spectrum::scatter)
 }
 
-/// The core finds a wrong index when it comes to it; here nothing is written before.
-fn check_order(order: &[u32]) -> Result<(), Status> {
-    if order.iter().any(|&index| index as usize >= order.len()) {
-        return Err(Status::OutOfBounds);
-    }
-    Ok(())
+fn reorder<'call>(
+    memory: Memory<'call>,
+    order: *const u32,
+    (from, to): (*const f32, *mut f32),
+    count: usize,
+    reorder: impl FnOnce(&[u32], &[f32], &mut [f32]) -> Result<(), Error>,
+) -> Status {
+    at_border(memory, |memory| {
+        let order = memory.read(order, count)?;
+        let from = memory.read(from, count)?;
+        let to = memory.write(to, count)?;
+        // The core finds a wrong index when it comes to it; here nothing is written before.
+        if order.iter().any(|&index| index as usize >= count) {
+            return Err(Status::OutOfBounds);
+        }
+        Ok(reorder(order, from, to)?)
+    })
 }

@@ -2,7 +2,7 @@
 //! how to link it.
 //!
 //! Every function but two takes pointers, returns a [`Status`](status::Status) and writes its results through pointers.
-//! All of its work is done in [`at_border`](memory), on slices that [`Memory`](memory) made of the pointers; beyond these
+//! All of its work is done in `memory::at_border`, on slices that a `Memory` made of the pointers; beyond these
 //! two there is `unsafe` only where atoms are kept in the caller's memory from call to call ([`atoms`]).
 //!
 //! Without the feature `std` the crate needs no operating system, and a panic, which is not to be had, stops the machine in

@@ -11,6 +11,9 @@ use waveft_capi::status::Status;
 use waveft_capi::wavedec2::waveft_wavedec2_band;
 use waveft_capi::{atoms, delta_weight, wavelets};
 
+/// What goes wrong with a fixture, and the status it comes to.
+type Spoil = (Status, fn(&mut Fixture));
+
 /// That each call on the fixture that `concerns` comes to a status and changes nothing. How many there were.
 fn refused(
     fixture: &mut Fixture,
@@ -180,7 +183,7 @@ fn matrices_that_overlap_the_rest() {
 
 #[test]
 fn updates_that_are_wrong() {
-    let spoils: [(Status, fn(&mut Fixture)); 15] = [
+    let spoils: [Spoil; 15] = [
         (Status::NullPointer, |f| f.delta.atoms = null()),
         (Status::NullPointer, |f| f.delta.coefficients = null()),
         (Status::Misaligned, |f| {
@@ -227,7 +230,7 @@ fn updates_that_are_wrong() {
 
 #[test]
 fn weights_that_are_wrong() {
-    let spoils: [(Status, fn(&mut Fixture)); 10] = [
+    let spoils: [Spoil; 10] = [
         (Status::NullPointer, |f| f.weight_view.data = null_mut()),
         (Status::Misaligned, |f| {
             f.weight_view.data = f.weight_view.data.wrapping_byte_add(2)
@@ -253,7 +256,7 @@ fn weights_that_are_wrong() {
 fn tokens_and_images_that_are_wrong() {
     macro_rules! spoil {
         ($view:ident, $count:literal) => {{
-            let spoils: [(Status, fn(&mut Fixture)); 8] = [
+            let spoils: [Spoil; 8] = [
                 (Status::NullPointer, |f| f.$view.data = null_mut::<f32>()),
                 (Status::Misaligned, |f| {
                     f.$view.data = f.$view.data.wrapping_byte_add(3)
@@ -288,7 +291,7 @@ fn tokens_and_images_that_are_wrong() {
 
 #[test]
 fn layers_that_are_wrong() {
-    let spoils: [(Status, fn(&mut Fixture)); 8] = [
+    let spoils: [Spoil; 8] = [
         (Status::EmptyAxis, |f| f.layer.out_features = 0),
         (Status::AxisTooLong, |f| f.layer.in_features = 1 << 30),
         (Status::AxisTooLong, |f| f.layer.in_features = usize::MAX),
@@ -328,7 +331,7 @@ fn orders_that_are_wrong() {
 
 #[test]
 fn transforms_that_are_wrong() {
-    let spoils: [(Status, fn(&mut Fixture)); 9] = [
+    let spoils: [Spoil; 9] = [
         (Status::NullPointer, |f| {
             (f.dwt.bank, f.wavedec2.bank) = (null(), null())
         }),
@@ -377,7 +380,7 @@ fn transforms_that_are_wrong() {
         assert_eq!(refused(&mut fixture, Status::Levels, concerns), 6);
     }
     let mut fixture = Fixture::new();
-    (fixture.wavedec2.rows, fixture.wavedec2.columns) = (1 << 40, 1 << 40);
+    (fixture.wavedec2.rows, fixture.wavedec2.columns) = (usize::MAX / 16, usize::MAX / 16);
     let concerns = |f: &Fixture, call: &Call| call.has(&f.wavedec2);
     assert_eq!(refused(&mut fixture, Status::Length, concerns), 6);
     let mut fixture = Fixture::new();
@@ -498,17 +501,16 @@ fn draws_that_are_wrong() {
 
 #[test]
 fn banks_that_do_not_reconstruct() {
-    let spoils: [(Status, fn(&mut Fixture, &'static [f32; 4])); 4] = [
-        (Status::NotReconstructing, |f, _| {
-            f.bank.rec_lo = f.bank.rec_hi
-        }),
-        (Status::NonFinite, |f, nan| f.bank.rec_lo = nan.as_ptr()),
-        (Status::TapCount, |f, _| f.bank.taps = 3),
-        (Status::NullPointer, |f, _| f.bank.dec_lo = null()),
+    static NAN: [f32; 4] = [f32::NAN; 4];
+    let spoils: [Spoil; 4] = [
+        (Status::NotReconstructing, |f| f.bank.rec_lo = f.bank.rec_hi),
+        (Status::NonFinite, |f| f.bank.rec_lo = NAN.as_ptr()),
+        (Status::TapCount, |f| f.bank.taps = 3),
+        (Status::NullPointer, |f| f.bank.dec_lo = null()),
     ];
     for (expected, spoil) in spoils {
         let mut fixture = Fixture::new();
-        spoil(&mut fixture, &[f32::NAN; 4]);
+        spoil(&mut fixture);
         assert_eq!(
             refused(&mut fixture, expected, |f, call| call.has(&f.bank)),
             1
