@@ -297,7 +297,8 @@ typedef struct waveft_matrix_mut {
 
 // A matrix to be read: entry `(i, j)` is `data[i · row_stride + j · column_stride]`, and lies within `len` elements.
 //
-// A row-major matrix that fills its memory has `len = rows · columns`, `row_stride = columns` and `column_stride = 1`.
+// A row-major matrix that fills its memory has `len = rows · columns`, `row_stride = columns` and `column_stride = 1`. All of
+// the `len` elements are its memory, also those that strides leave out.
 typedef struct waveft_matrix {
     // The first entry.
     const float *data;
@@ -400,8 +401,8 @@ const char *waveft_version(void);
 //
 // `locations`, `storage` and `order` have `count` elements. In place, O(count · log count).
 //
-// Errors: `WAVEFT_EMPTY_AXIS`, `WAVEFT_AXIS_TOO_LONG`, `WAVEFT_TAP_COUNT`, `WAVEFT_OUT_OF_BOUNDS`,
-// `WAVEFT_REPEATED_LOCATION`; only in the last case `storage` and `order` then hold unspecified values.
+// Errors: `WAVEFT_EMPTY_AXIS`, `WAVEFT_AXIS_TOO_LONG`, `WAVEFT_TAP_COUNT`, `WAVEFT_OUT_OF_BOUNDS`, `WAVEFT_LENGTH` for 2^32
+// locations or more, `WAVEFT_REPEATED_LOCATION`; only in the last case `storage` and `order` then hold unspecified values.
 enum waveft_status waveft_atoms_sort(const struct waveft_layer *layer,
                                      const struct waveft_location *locations,
                                      size_t count,
@@ -425,7 +426,8 @@ enum waveft_status waveft_scatter(const uint32_t *order, const float *sorted, fl
 // Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
 enum waveft_status waveft_delta_weight_write(const struct waveft_delta_weight *delta, const struct waveft_matrix_mut *weight);
 
-// weight += ΔW, as PEFT merges. Cost: O(count · L²), as for the next four; entries that no atom covers are not touched.
+// weight += ΔW, as PEFT merges. Entries that no atom covers are not touched. Cost: O(count · L²), as of subtracting,
+// recording and undoing.
 //
 // Errors: those of `waveft_delta_weight_write`.
 enum waveft_status waveft_delta_weight_add(const struct waveft_delta_weight *delta, const struct waveft_matrix_mut *weight);
@@ -570,7 +572,7 @@ enum waveft_status waveft_scale(float *gradient, size_t len, double factor);
 // What a status means, in English and without a full stop; of a number that is no status too. It is never freed.
 const char *waveft_status_message(uint32_t status);
 
-// The lengths of a transform.
+// The lengths of a transform, in `*lengths`.
 enum waveft_status waveft_dwt_measure(const struct waveft_dwt *dwt, struct waveft_dwt_lengths *lengths);
 
 // Analysis: from a signal of N samples to an approximation and a detail of `band` coefficients each.
@@ -621,7 +623,7 @@ enum waveft_status waveft_dwt_inverse_adjoint(const struct waveft_dwt *dwt,
                                               float *scratch,
                                               size_t scratch_len);
 
-// The lengths of a transform.
+// The lengths of a transform, in `*lengths`.
 enum waveft_status waveft_wavedec2_measure(const struct waveft_wavedec2 *wavedec2, struct waveft_wavedec2_lengths *lengths);
 
 // Where a band lies: of level 1, the finest, to `levels`, the detail or the approximation from row to row and along a row.
@@ -636,7 +638,8 @@ enum waveft_status waveft_wavedec2_band(const struct waveft_wavedec2 *wavedec2,
 
 // Analysis of an image.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_forward(const struct waveft_wavedec2 *wavedec2,
                                            const struct waveft_matrix *image,
                                            float *coefficients,
@@ -646,7 +649,8 @@ enum waveft_status waveft_wavedec2_forward(const struct waveft_wavedec2 *wavedec
 
 // Synthesis: the image of these coefficients.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_inverse(const struct waveft_wavedec2 *wavedec2,
                                            const float *coefficients,
                                            size_t coefficients_len,
@@ -656,7 +660,8 @@ enum waveft_status waveft_wavedec2_inverse(const struct waveft_wavedec2 *wavedec
 
 // The adjoint of analysis, which takes a gradient by the coefficients to that by the image.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_forward_adjoint(const struct waveft_wavedec2 *wavedec2,
                                                    const float *coefficients,
                                                    size_t coefficients_len,
@@ -666,7 +671,8 @@ enum waveft_status waveft_wavedec2_forward_adjoint(const struct waveft_wavedec2 
 
 // The adjoint of synthesis, which takes a gradient by the image to that by the coefficients.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_inverse_adjoint(const struct waveft_wavedec2 *wavedec2,
                                                    const struct waveft_matrix *image,
                                                    float *coefficients,
@@ -717,8 +723,8 @@ enum waveft_status waveft_locations(size_t rows,
 //
 // `locations`, `storage` and `order` have `count` elements. In place, O(count · log count).
 //
-// Errors: `WAVEFT_EMPTY_AXIS`, `WAVEFT_AXIS_TOO_LONG`, `WAVEFT_TAP_COUNT`, `WAVEFT_OUT_OF_BOUNDS`,
-// `WAVEFT_REPEATED_LOCATION`; only in the last case `storage` and `order` then hold unspecified values.
+// Errors: `WAVEFT_EMPTY_AXIS`, `WAVEFT_AXIS_TOO_LONG`, `WAVEFT_TAP_COUNT`, `WAVEFT_OUT_OF_BOUNDS`, `WAVEFT_LENGTH` for 2^32
+// locations or more, `WAVEFT_REPEATED_LOCATION`; only in the last case `storage` and `order` then hold unspecified values.
 enum waveft_status waveft_atoms_sort(const struct waveft_layer *layer,
                                      const struct waveft_location *locations,
                                      size_t count,
@@ -742,7 +748,8 @@ enum waveft_status waveft_scatter(const uint32_t *order, const float *sorted, fl
 // Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
 enum waveft_status waveft_delta_weight_write(const struct waveft_delta_weight *delta, const struct waveft_matrix_mut *weight);
 
-// weight += ΔW, as PEFT merges. Cost: O(count · L²), as for the next four; entries that no atom covers are not touched.
+// weight += ΔW, as PEFT merges. Entries that no atom covers are not touched. Cost: O(count · L²), as of subtracting,
+// recording and undoing.
 //
 // Errors: those of `waveft_delta_weight_write`.
 enum waveft_status waveft_delta_weight_add(const struct waveft_delta_weight *delta, const struct waveft_matrix_mut *weight);
@@ -849,7 +856,7 @@ enum waveft_status waveft_clip_factor(double max_norm, double norm, double *fact
 // Multiplies `len` entries by `factor`, rounded to single precision first.
 enum waveft_status waveft_scale(float *gradient, size_t len, double factor);
 
-// The lengths of a transform.
+// The lengths of a transform, in `*lengths`.
 enum waveft_status waveft_dwt_measure(const struct waveft_dwt *dwt, struct waveft_dwt_lengths *lengths);
 
 // Analysis: from a signal of N samples to an approximation and a detail of `band` coefficients each.
@@ -900,7 +907,7 @@ enum waveft_status waveft_dwt_inverse_adjoint(const struct waveft_dwt *dwt,
                                               float *scratch,
                                               size_t scratch_len);
 
-// The lengths of a transform.
+// The lengths of a transform, in `*lengths`.
 enum waveft_status waveft_wavedec2_measure(const struct waveft_wavedec2 *wavedec2, struct waveft_wavedec2_lengths *lengths);
 
 // Where a band lies: of level 1, the finest, to `levels`, the detail or the approximation from row to row and along a row.
@@ -915,7 +922,8 @@ enum waveft_status waveft_wavedec2_band(const struct waveft_wavedec2 *wavedec2,
 
 // Analysis of an image.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_forward(const struct waveft_wavedec2 *wavedec2,
                                            const struct waveft_matrix *image,
                                            float *coefficients,
@@ -925,7 +933,8 @@ enum waveft_status waveft_wavedec2_forward(const struct waveft_wavedec2 *wavedec
 
 // Synthesis: the image of these coefficients.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_inverse(const struct waveft_wavedec2 *wavedec2,
                                            const float *coefficients,
                                            size_t coefficients_len,
@@ -935,7 +944,8 @@ enum waveft_status waveft_wavedec2_inverse(const struct waveft_wavedec2 *wavedec
 
 // The adjoint of analysis, which takes a gradient by the coefficients to that by the image.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_forward_adjoint(const struct waveft_wavedec2 *wavedec2,
                                                    const float *coefficients,
                                                    size_t coefficients_len,
@@ -945,7 +955,8 @@ enum waveft_status waveft_wavedec2_forward_adjoint(const struct waveft_wavedec2 
 
 // The adjoint of synthesis, which takes a gradient by the image to that by the coefficients.
 //
-// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 enum waveft_status waveft_wavedec2_inverse_adjoint(const struct waveft_wavedec2 *wavedec2,
                                                    const struct waveft_matrix *image,
                                                    float *coefficients,

@@ -102,8 +102,8 @@ pub(crate) fn sorted<'call>(
 ///
 /// `locations`, `storage` and `order` have `count` elements. In place, O(count · log count).
 ///
-/// Errors: `WAVEFT_EMPTY_AXIS`, `WAVEFT_AXIS_TOO_LONG`, `WAVEFT_TAP_COUNT`, `WAVEFT_OUT_OF_BOUNDS`,
-/// `WAVEFT_REPEATED_LOCATION`; only in the last case `storage` and `order` then hold unspecified values.
+/// Errors: `WAVEFT_EMPTY_AXIS`, `WAVEFT_AXIS_TOO_LONG`, `WAVEFT_TAP_COUNT`, `WAVEFT_OUT_OF_BOUNDS`, `WAVEFT_LENGTH` for 2^32
+/// locations or more, `WAVEFT_REPEATED_LOCATION`; only in the last case `storage` and `order` then hold unspecified values.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_atoms_sort(
     layer: *const Layer,

@@ -59,7 +59,8 @@ pub unsafe extern "C" fn waveft_delta_weight_write(
     change(memory, delta, weight, operator::DeltaWeight::write)
 }
 
-/// weight += ΔW, as PEFT merges. Cost: O(count · L²), as for the next four; entries that no atom covers are not touched.
+/// weight += ΔW, as PEFT merges. Entries that no atom covers are not touched. Cost: O(count · L²), as of subtracting,
+/// recording and undoing.
 ///
 /// Errors: those of `waveft_delta_weight_write`.
 #[unsafe(no_mangle)]

@@ -1,11 +1,12 @@
 //! A C interface to `waveft-core`, in single precision. The header `include/waveft.h` is its documentation; `README.md` says
 //! how to link it.
 //!
-//! Every function but two takes pointers, returns a [`Status`](status::Status) and writes its results through pointers.
-//! All of its work is done in `memory::at_border`, on slices that a `Memory` made of the pointers; beyond these
-//! two there is `unsafe` only where atoms are kept in the caller's memory from call to call ([`atoms`]).
+//! Every function but two takes pointers, returns a [`Status`](status::Status) and writes its results through pointers. The
+//! module `memory` makes slices of them, checked, and is the one place that reads through a pointer. Beside it `unsafe` is at
+//! the head of each function, where the caller's promise is taken, and where atoms stay in the caller's memory from call to
+//! call ([`atoms`]).
 //!
-//! Without the feature `std` the crate needs no operating system, and a panic, which is not to be had, stops the machine in
+//! Without the feature `std` the crate needs no operating system, and a panic, of which none is known, stops the machine in
 //! an endless loop.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 // What is asked of C's pointers is the same for all functions and stands at the head of the header.

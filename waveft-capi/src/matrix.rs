@@ -7,7 +7,8 @@ use waveft_core::matrix;
 
 /// A matrix to be read: entry `(i, j)` is `data[i · row_stride + j · column_stride]`, and lies within `len` elements.
 ///
-/// A row-major matrix that fills its memory has `len = rows · columns`, `row_stride = columns` and `column_stride = 1`.
+/// A row-major matrix that fills its memory has `len = rows · columns`, `row_stride = columns` and `column_stride = 1`. All of
+/// the `len` elements are its memory, also those that strides leave out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Matrix {

@@ -71,7 +71,7 @@ fn dwt<'call>(
     Ok(transform::Dwt::new(bank, mode, dwt.length)?)
 }
 
-/// The lengths of a transform.
+/// The lengths of a transform, in `*lengths`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_dwt_measure(dwt: *const Dwt, lengths: *mut DwtLengths) -> Status {
     // SAFETY: asked of every caller at the head of the header.

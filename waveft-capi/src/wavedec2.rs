@@ -65,7 +65,7 @@ fn wavedec2<'call>(
     Ok(transform::Wavedec::new([axis; 2], shape, plan.levels)?)
 }
 
-/// The lengths of a transform.
+/// The lengths of a transform, in `*lengths`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_wavedec2_measure(
     wavedec2: *const Wavedec2,
@@ -113,7 +113,8 @@ pub unsafe extern "C" fn waveft_wavedec2_band(
 
 /// Analysis of an image.
 ///
-/// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+/// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+/// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_wavedec2_forward(
     wavedec2: *const Wavedec2,
@@ -133,7 +134,8 @@ pub unsafe extern "C" fn waveft_wavedec2_forward(
 
 /// Synthesis: the image of these coefficients.
 ///
-/// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+/// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+/// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_wavedec2_inverse(
     wavedec2: *const Wavedec2,
@@ -153,7 +155,8 @@ pub unsafe extern "C" fn waveft_wavedec2_inverse(
 
 /// The adjoint of analysis, which takes a gradient by the coefficients to that by the image.
 ///
-/// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+/// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+/// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_wavedec2_forward_adjoint(
     wavedec2: *const Wavedec2,
@@ -173,7 +176,8 @@ pub unsafe extern "C" fn waveft_wavedec2_forward_adjoint(
 
 /// The adjoint of synthesis, which takes a gradient by the image to that by the coefficients.
 ///
-/// Errors: `WAVEFT_SHAPE`, `WAVEFT_STRIDE`, `WAVEFT_LENGTH`.
+/// Errors: `WAVEFT_SHAPE` unless `image` is `rows` x `columns`, `WAVEFT_STRIDE` unless its column stride is 1, `WAVEFT_LENGTH`
+/// unless `coefficients_len` is `coefficients` and `scratch_len` at least `scratch`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_wavedec2_inverse_adjoint(
     wavedec2: *const Wavedec2,
