@@ -1,6 +1,7 @@
 //! The gradients against differences of a loss that is no polynomial, in f64 and with ΔW formed.
 
 mod common;
+mod little_endian;
 
 use common::{Layer, formed, layers};
 use proptest::prelude::*;
