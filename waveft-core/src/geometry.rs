@@ -36,7 +36,7 @@ impl Axis {
         if taps == 0 || taps > most || (taps > 1 && taps % 2 == 1) {
             return Err(Error::TapCount { found: taps, most });
         }
-        if length as u64 + taps as u64 >= 1 << 30 {
+        if (length as u64).saturating_add(taps as u64) >= 1 << 30 {
             return Err(Error::AxisTooLong { length, taps });
         }
         Ok(Self { length, taps })
@@ -318,5 +318,21 @@ const fn out_of_bounds(what: &'static str, bound: usize, found: u32) -> Error {
         what,
         bound: bound as u64,
         found: found as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_that_is_too_long_is_refused_and_no_length_wraps() {
+        for (length, taps) in [((1 << 30) - 2, 2), (1 << 30, 1), (usize::MAX, 8)] {
+            let expected = Err(Error::AxisTooLong { length, taps });
+            assert_eq!(Axis::new(length, taps), expected);
+            let layer = Geometry::new(4, length, taps);
+            assert_eq!(layer.err(), expected.err());
+        }
+        assert!(Axis::new((1 << 30) - 3, 2).is_ok());
     }
 }
