@@ -168,11 +168,8 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     pub(crate) fn prefetch(&self, row: usize, rows: usize, columns: Range<usize>) {
         let mut element = row * self.row_stride + columns.start;
         // Two neighbours are nearly always in one line.
-        let last = if columns.len() > 2 {
-            columns.len() - 1
-        } else {
-            0
-        };
+        let width = columns.end - columns.start;
+        let last = if width > 2 { width - 1 } else { 0 };
         for _ in 0..rows {
             isa::prefetch(self.data, element);
             if last > 0 {

@@ -387,7 +387,7 @@ impl<T: Copy, F: Real, U: Update<T, F>, const NEIGHBOURS: bool> Visitor<F>
     fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
         if NEIGHBOURS {
             let row = rows.start - self.first_row;
-            self.weight.prefetch(row, rows.len(), columns);
+            self.weight.prefetch(row, rows.end - rows.start, columns);
         }
     }
 

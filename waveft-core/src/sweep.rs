@@ -182,7 +182,7 @@ impl<F: Real, V: Visitor<F>, const TAPS: usize> Alone<'_, F, V, TAPS> {
             let mut outer = Outer {
                 coefficient,
                 row: rows.start,
-                row_taps: part(row_filter, first_tap, rows.len()),
+                row_taps: part(row_filter, first_tap, rows.end - rows.start),
                 column,
                 column_taps: part(column_filter, cut, column_end - column),
             };

@@ -23,16 +23,20 @@ impl MersenneTwister {
     /// two's complement.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut state = [0; WORDS];
+        // Made where it stays, for it is large.
+        let mut generator = Self {
+            state: [0; WORDS],
+            used: WORDS,
+        };
         let mut word = seed as u32;
-        state[0] = word;
-        for (i, entry) in (1..).zip(&mut state[1..]) {
+        generator.state[0] = word;
+        for (i, entry) in (1..).zip(&mut generator.state[1..]) {
             word = (word ^ (word >> 30))
                 .wrapping_mul(1_812_433_253)
                 .wrapping_add(i);
             *entry = word;
         }
-        Self { state, used: WORDS }
+        generator
     }
 
     /// The next 32 bits.
