@@ -106,6 +106,12 @@ fn kept<F: Real>(goldens: &Goldens, case: &Value) -> Vec<(String, Vec<F>)> {
         .collect()
 }
 
+/// Whether a multiply-add is rounded once.
+fn is_fused() -> bool {
+    let isa = Isa::detect();
+    isa != Isa::Portable || isa.instructions() == "neon" || cfg!(target_feature = "fma")
+}
+
 /// How many numbers of the type lie between the two, plus one.
 fn ulps(one: f32, other: f32) -> u32 {
     let order = |value: f32| {
@@ -118,6 +124,8 @@ fn ulps(one: f32, other: f32) -> u32 {
 #[test]
 fn in_f64_the_optimisers_are_torchs_to_rounding() {
     let goldens = Goldens::open();
+    // Torch's were fused where they were made; elsewhere every step rounds once more.
+    let rounding = if is_fused() { 1e-14 } else { 4e-14 };
     for case in goldens.cases("optimisers") {
         if case["dtype"] != "f64" {
             continue;
@@ -128,7 +136,7 @@ fn in_f64_the_optimisers_are_torchs_to_rounding() {
             let largest = expected.iter().fold(0.0, |most: f64, e| most.max(e.abs()));
             for (found, expected) in found.iter().zip(&expected) {
                 // An entry that has come near zero keeps the rounding of where it was.
-                let bound = 1e-14 * expected.abs().max(1e-3 * largest);
+                let bound = rounding * expected.abs().max(1e-3 * largest);
                 assert!(
                     (found - expected).abs() <= bound,
                     "{name}: {found} {expected}"
@@ -143,6 +151,7 @@ fn in_f64_the_optimisers_are_torchs_to_rounding() {
 fn in_f32_the_optimisers_are_torchs_bits() {
     let goldens = Goldens::open();
     let fused = Isa::detect() != Isa::Portable || cfg!(target_feature = "fma");
+    let rounding = if is_fused() { 1e-5 } else { 4e-5 };
     for case in goldens.cases("optimisers") {
         if case["dtype"] != "f32" {
             continue;
@@ -158,7 +167,7 @@ fn in_f32_the_optimisers_are_torchs_bits() {
                     let ulps = ulps(found, expected);
                     assert!(ulps <= most, "{name}: {found} {expected}, {ulps} ulp");
                 }
-                let bound = 1e-5 * expected.abs().max(1e-3 * largest);
+                let bound = rounding * expected.abs().max(1e-3 * largest);
                 assert!(
                     (found - expected).abs() <= bound,
                     "{name}: {found} {expected}"
