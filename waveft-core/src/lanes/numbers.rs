@@ -1,7 +1,7 @@
 //! A number in place of a vector, where the compiler was told of no vector instructions.
 //!
-//! On a Cortex-M4F vectors of two, four or eight numbers take no fewer instructions, but twice to six times the code, and as many
-//! times the scratch.
+//! On a Cortex-M4F, the product with tokens over vectors of 8, 4 and 1 numbers was 16, 12 and 5 KB of code, and scratch is as many
+//! times as large as a vector.
 
 use super::Lanes;
 use core::ops::{Add, Div, Mul, Sub};
