@@ -1,10 +1,12 @@
 """What PEFT makes of an adapter for the digits' network, such as the one that the finetune example writes.
 
     python tools/digits_score.py ADAPTER_DIR [LOGITS]
+    python tools/digits_score.py --write ADAPTER_DIR
 
 Loads the adapter onto waveft-std/examples/digits/base.safetensors and prints loss, accuracy and checksums of the logits on the
 held-out digits, turned by a quarter.  LOGITS, a safetensors file whose `logits` are another program's, is compared with them:
-exit status 1 if one differs by more than 1e-4 or PEFT did not load every tensor of the adapter.
+exit status 1 if one differs by more than 1e-4 or PEFT did not load every tensor of the adapter.  --write puts PEFT's logits into
+ADAPTER_DIR, as `logits.safetensors`, for the tests of waveft-std.
 """
 
 import os
@@ -93,9 +95,12 @@ def write_golden(folder):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    is_write = sys.argv[1:2] == ["--write"]
+    if len(sys.argv) not in ((3,) if is_write else (2, 3)):
         sys.exit(__doc__)
     torch.set_num_threads(1)
+    if is_write:
+        return write_golden(sys.argv[2])
     model, images = load_adapted(sys.argv[1]), load_images(rotated=True)
     result = score(model, images, HELD_OUT)
     logits = logits_of(model, images, HELD_OUT)

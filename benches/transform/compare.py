@@ -24,7 +24,7 @@ import numpy
 import ptwt
 import pywt
 import torch
-from plot import plot
+from plot import exponent, plot
 from side_by_side import ROOT, commit, judge, machine, seconds, significant
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -332,14 +332,8 @@ def size(run, rows):
     curves = {name: [statistics.median(times[name, length]) / length for length in SIZES] for name in CURVES}
     for index, length in enumerate(SIZES):
         add(rows, f"2^{length.bit_length() - 1}", *[f"{curve[index]:.3g}" for curve in curves.values()])
-    add(rows, "exponent", *[f"{exponent(curve):.2f}" for curve in curves.values()])
+    add(rows, "exponent", *[f"{1 + exponent(SIZES, curve):.2f}" for curve in curves.values()])
     return curves
-
-
-def exponent(curve):
-    """Of the power of the length that fits the times best: 1 is linear."""
-    slope, _ = statistics.linear_regression([math.log(length) for length in SIZES], [math.log(cost) for cost in curve])
-    return 1 + slope
 
 
 def relative(found, expected):
@@ -494,7 +488,10 @@ def main():
         results = ROOT / "benches" / "results"
         results.mkdir(exist_ok=True)
         (results / "transform.md").write_text("\n".join(text))
-        (results / "transform.svg").write_text(plot(SIZES, curves))
+        title = "One level forward, f32, one thread: ns a sample against samples"
+        sized = {name: (SIZES, curve) for name, curve in curves.items()}
+        dashes = {"PyWavelets": "7 4", "copying": "2 3"}
+        (results / "transform.svg").write_text(plot(title, "samples", sized, dashes))
         print(f"Written to {results / 'transform.md'} and transform.svg")
 
 

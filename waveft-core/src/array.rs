@@ -166,9 +166,9 @@ fn fills<const D: usize>(shape: [usize; D], found: usize) -> Result<(), Error> {
 pub(crate) fn row_major<const D: usize>(shape: [usize; D]) -> [usize; D] {
     let mut strides = [1; D];
     let mut stride = 1;
-    for (to, length) in strides.iter_mut().zip(shape).rev() {
-        *to = stride;
-        stride *= length;
+    for axis in (0..D).rev() {
+        strides[axis] = stride;
+        stride *= shape[axis];
     }
     strides
 }

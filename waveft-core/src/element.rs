@@ -115,23 +115,65 @@ macro_rules! real {
 real!(f32, single);
 real!(f64, double);
 
-macro_rules! half {
-    ($half:ty) => {
-        impl Element for $half {
-            type Real = f32;
+impl Element for bf16 {
+    type Real = f32;
 
-            #[inline(always)]
-            fn to_real(self) -> f32 {
-                self.to_f32()
-            }
+    #[inline(always)]
+    fn to_real(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
 
-            #[inline(always)]
-            fn from_real(value: f32) -> Self {
-                Self::from_f32(value)
-            }
-        }
-    };
+    /// Without a branch, so that it is done in vectors.
+    #[inline(always)]
+    fn from_real(value: f32) -> Self {
+        const QUIET: u32 = 1 << 22;
+        let bits = value.to_bits();
+        // Half of the last place kept, and a tie goes up only from an odd one.
+        let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+        let bits = if value.is_nan() {
+            bits | QUIET
+        } else {
+            nearest
+        };
+        Self::from_bits((bits >> 16) as u16)
+    }
 }
 
-half!(bf16);
-half!(f16);
+impl Element for f16 {
+    type Real = f32;
+
+    #[inline(always)]
+    fn to_real(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    fn from_real(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_is_rounded_as_half_rounds_it() {
+        let near =
+            |bits: u32| (0..4).flat_map(move |d| [bits.wrapping_sub(d), bits.wrapping_add(d)]);
+        for high in 0..=u32::from(u16::MAX) {
+            for bits in [0, 0x7fff, 0x8000, 0xffff].map(|low| high << 16 | low) {
+                for value in near(bits).map(f32::from_bits) {
+                    let found = bf16::from_real(value);
+                    assert_eq!(
+                        found.to_bits(),
+                        bf16::from_f32(value).to_bits(),
+                        "{value:?}"
+                    );
+                }
+            }
+            let stored = bf16::from_bits(high as u16);
+            assert!(stored.is_nan() || stored.to_real() == stored.to_f32());
+        }
+    }
+}

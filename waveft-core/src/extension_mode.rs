@@ -216,7 +216,7 @@ impl ExtensionMode {
     #[inline]
     pub(crate) fn sample(self, index: isize, length: usize) -> [(usize, i16); 3] {
         let last = length as isize - 1;
-        let end = index.clamp(0, last);
+        let end = index.min(last).max(0);
         let one = |at, weight| [(at, weight), (0, 0), (0, 0)];
         let terms = match self {
             _ if index == end => one(index, 1),
@@ -239,8 +239,8 @@ impl ExtensionMode {
             Self::Antireflect => {
                 // Two copies, of which the second is turned about the last sample, rise by twice what the signal rises
                 // from its first sample to its last.
-                let at = index.rem_euclid(2 * last);
-                let rise = 2 * index.div_euclid(2 * last);
+                let at = index.checked_rem_euclid(2 * last).unwrap_or(0);
+                let rise = 2 * index.checked_div_euclid(2 * last).unwrap_or(0);
                 if at <= last {
                     [(at, 1), (last, rise), (0, -rise)]
                 } else {
@@ -269,7 +269,10 @@ const fn wrapped(index: isize, period: isize) -> isize {
     } else if index < 0 && index >= -period {
         index + period
     } else {
-        index.rem_euclid(period)
+        match index.checked_rem_euclid(period) {
+            Some(at) => at,
+            None => 0,
+        }
     }
 }
 

@@ -197,11 +197,12 @@ impl<'a, F: Real> FilterBank<'a, F> {
                 } else {
                     F::zero()
                 };
-                for i in (parity..self.taps()).step_by(2) {
+                let synthesis = self.rec_lo.iter().zip(self.rec_hi).enumerate();
+                for (i, (&rec_low, &rec_high)) in synthesis.skip(parity).step_by(2) {
                     let j = last - i as isize + distance;
                     let Ok(j) = usize::try_from(j) else { continue };
                     if let (Some(&low), Some(&high)) = (self.dec_lo.get(j), self.dec_hi.get(j)) {
-                        entry += self.rec_lo[i] * low + self.rec_hi[i] * high;
+                        entry += rec_low * low + rec_high * high;
                     }
                 }
                 let size = if entry < F::zero() {

@@ -36,7 +36,7 @@ impl Axis {
         if taps == 0 || taps > most || (taps > 1 && taps % 2 == 1) {
             return Err(Error::TapCount { found: taps, most });
         }
-        if length as u64 + taps as u64 >= 1 << 30 {
+        if (length as u64).saturating_add(taps as u64) >= 1 << 30 {
             return Err(Error::AxisTooLong { length, taps });
         }
         Ok(Self { length, taps })
@@ -122,6 +122,9 @@ pub struct Atom {
 }
 
 impl Atom {
+    /// What [`default`](Self::default) gives, for arrays in statics.
+    pub const ZERO: Self = Self { row: 0, column: 0 };
+
     const fn new(row: (usize, bool), column: (usize, bool)) -> Self {
         Self {
             row: (row.0 as u32) << 2 | (row.1 as u32) << 1,
@@ -130,23 +133,27 @@ impl Atom {
     }
 
     /// Position of the row filter, `k` of the row axis.
+    #[inline(always)]
     #[must_use]
     pub const fn row(&self) -> usize {
         (self.row >> 2) as usize
     }
 
     /// Whether the row filter is the high-pass one.
+    #[inline(always)]
     #[must_use]
     pub const fn row_is_high(&self) -> bool {
         self.row & 2 == 2
     }
 
     /// Twice the position of the row filter, plus one for the high-pass one.
+    #[inline(always)]
     pub(crate) const fn row_slot(&self) -> usize {
         (self.row >> 1) as usize
     }
 
     /// Twice the position of the column filter, plus one for the high-pass one.
+    #[inline(always)]
     pub(crate) const fn column_slot(&self) -> usize {
         self.column as usize
     }
@@ -161,12 +168,14 @@ impl Atom {
     }
 
     /// Position of the column filter, `k` of the column axis.
+    #[inline(always)]
     #[must_use]
     pub const fn column(&self) -> usize {
         (self.column >> 1) as usize
     }
 
     /// Whether the column filter is the high-pass one.
+    #[inline(always)]
     #[must_use]
     pub const fn column_is_high(&self) -> bool {
         self.column & 1 == 1
@@ -309,5 +318,21 @@ const fn out_of_bounds(what: &'static str, bound: usize, found: u32) -> Error {
         what,
         bound: bound as u64,
         found: found as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_that_is_too_long_is_refused_and_no_length_wraps() {
+        for (length, taps) in [((1 << 30) - 2, 2), (1 << 30, 1), (usize::MAX, 8)] {
+            let expected = Err(Error::AxisTooLong { length, taps });
+            assert_eq!(Axis::new(length, taps), expected);
+            let layer = Geometry::new(4, length, taps);
+            assert_eq!(layer.err(), expected.err());
+        }
+        assert!(Axis::new((1 << 30) - 3, 2).is_ok());
     }
 }

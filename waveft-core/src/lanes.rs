@@ -1,25 +1,50 @@
 //! Vectors of numbers, and the kernels that are written over them.
 //!
 //! A kernel is written once, over any [`Lanes`]. [`Isa::run_lanes`] compiles it for each instance and
-//! enters the one asked for: `wide`'s vectors, which take what the crate was compiled for (SSE2, NEON,
-//! simd128 or plain numbers), and on x86-64 those of AVX2 and AVX-512 beside them.
+//! enters the one asked for: what the crate was compiled for, which are `wide`'s vectors (SSE2, NEON or
+//! simd128) or, where there are none, plain numbers; and on x86-64 those of AVX2 and AVX-512 beside them.
 //!
 //! A multiply-add is rounded once where the instructions are FMA's and twice in the portable instance
 //! without it, so results differ between instruction sets in the last bits. Within one they depend on
 //! nothing but the numbers: not on where in an array these stand, nor on how many there are.
 
+#[macro_use]
+// Vectors have literal places, of which an instance with fewer lanes reaches only its own.
+#[allow(unconditional_panic)]
+mod exchange;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+// What `wide` has instructions for.
+#[cfg(any(
+    target_feature = "sse2",
+    target_feature = "simd128",
+    all(target_arch = "aarch64", target_feature = "neon")
+))]
+#[path = "lanes/vectors.rs"]
+mod portable;
+#[cfg(not(any(
+    target_feature = "sse2",
+    target_feature = "simd128",
+    all(target_arch = "aarch64", target_feature = "neon")
+)))]
+#[path = "lanes/numbers.rs"]
+mod portable;
+
 use crate::element::{Element, Real};
 use crate::isa::{Isa, Kernel};
-use core::array::from_fn;
 use core::marker::PhantomData;
 use core::ops::{Add, Div, Mul, Sub};
-use wide::{f32x8, f64x4};
+
+pub(crate) use self::exchange::sum_lanes;
+pub(crate) use self::portable::HAS_VECTORS;
 
 /// The most lanes that an instance has.
-pub(crate) const MOST_LANES: usize = 16;
+pub(crate) const MOST_LANES: usize = if cfg!(target_arch = "x86_64") {
+    16
+} else {
+    portable::LANES
+};
 
 /// A vector of `WIDTH` numbers. Its methods are `#[inline(always)]`, or they would stay at what the
 /// crate was compiled for.
@@ -52,6 +77,13 @@ pub trait Lanes<F>:
 
     /// Two vectors, end to end, in which the numbers of `self` and of `odd` take turns.
     fn interleave(self, odd: Self) -> (Self, Self);
+
+    /// Exchanges the numbers' places in `WIDTH` vectors with the vectors' own: number `i` of vector `j`, at `j · from_stride + i`,
+    /// becomes number `j` of vector `i`, at `i · to_stride + j`.
+    #[inline(always)]
+    fn transpose(from: &[F], from_stride: usize, to: &mut [F], to_stride: usize) {
+        exchange::transpose::<Self, F>(from, from_stride, to, to_stride);
+    }
 
     /// What is stored as `T`, in the first `WIDTH` places; zeros if there are fewer.
     #[inline(always)]
@@ -116,8 +148,8 @@ macro_rules! vectors {
     };
 }
 
-vectors!(f32, f32x8, Avx2Single, Avx512Single);
-vectors!(f64, f64x4, Avx2Double, Avx512Double);
+vectors!(f32, portable::Single, Avx2Single, Avx512Single);
+vectors!(f64, portable::Double, Avx2Double, Avx512Double);
 
 /// Work on vectors of any width. `run` must be `#[inline(always)]`.
 pub(crate) trait LaneKernel<F: Real> {
@@ -161,72 +193,6 @@ impl Isa {
         }
     }
 }
-
-macro_rules! portable {
-    ($lanes:ty, $real:ty, $width:literal) => {
-        impl Lanes<$real> for $lanes {
-            const WIDTH: usize = $width;
-            const MANY: bool = false;
-
-            #[inline(always)]
-            fn splat(value: $real) -> Self {
-                <$lanes>::splat(value)
-            }
-
-            #[inline(always)]
-            fn load(from: &[$real]) -> Self {
-                from.first_chunk::<$width>()
-                    .map_or(Self::ZERO, |numbers| Self::new(*numbers))
-            }
-
-            #[inline(always)]
-            fn store(self, to: &mut [$real]) {
-                if let Some(to) = to.first_chunk_mut::<$width>() {
-                    *to = self.to_array();
-                }
-            }
-
-            #[inline(always)]
-            fn multiply_add(self, factor: Self, addend: Self) -> Self {
-                self.mul_add(factor, addend)
-            }
-
-            #[inline(always)]
-            fn square_root(self) -> Self {
-                self.sqrt()
-            }
-
-            #[inline(always)]
-            fn deinterleave(self, second: Self) -> (Self, Self) {
-                let (first, second) = (self.to_array(), second.to_array());
-                let at = |place: usize| {
-                    if place < $width {
-                        first[place]
-                    } else {
-                        second[place - $width]
-                    }
-                };
-                (
-                    Self::new(from_fn(|lane| at(2 * lane))),
-                    Self::new(from_fn(|lane| at(2 * lane + 1))),
-                )
-            }
-
-            #[inline(always)]
-            fn interleave(self, odd: Self) -> (Self, Self) {
-                let turns = [self.to_array(), odd.to_array()];
-                let at = |place: usize| turns[place % 2][place / 2];
-                (
-                    Self::new(from_fn(at)),
-                    Self::new(from_fn(|lane| at($width + lane))),
-                )
-            }
-        }
-    };
-}
-
-portable!(f32x8, f32, 8);
-portable!(f64x4, f64, 4);
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@
 //! All memory is the caller's; how much is told by functions: [`sampling::scratch_len`] for drawing,
 //! [`undo_len`](operator::DeltaWeight::undo_len) for undoing,
 //! [`backward_scratch_len`](operator::DeltaWeight::backward_scratch_len) for gradients. A layer keeps 8 bytes of atom and one coefficient for each of
-//! its `n`, and nothing that grows with `M · N`.
+//! its `n`, and nothing that grows with `M · N`. [`embedded`] has the formulas, and what to look after on a microcontroller.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
@@ -45,6 +45,8 @@ pub mod array;
 #[forbid(unsafe_code)]
 pub mod element;
 #[forbid(unsafe_code)]
+pub mod embedded;
+#[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
 pub mod extension_mode;
@@ -53,6 +55,7 @@ pub mod filter_bank;
 #[forbid(unsafe_code)]
 pub mod geometry;
 pub mod isa;
+#[macro_use]
 mod lanes;
 #[forbid(unsafe_code)]
 pub mod lifting;
@@ -68,6 +71,8 @@ mod polyphase;
 pub mod sampling;
 #[forbid(unsafe_code)]
 pub mod schedule;
+#[forbid(unsafe_code)]
+mod slices;
 #[forbid(unsafe_code)]
 pub mod spectrum;
 #[forbid(unsafe_code)]

@@ -149,9 +149,10 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     /// Puts what [`get`](Self::get) got back.
     pub(crate) fn put<const W: usize>(&mut self, element: usize, entries: &[T; W]) {
         let rest = self.data.get_mut(element..).unwrap_or_default();
-        let strided = rest.iter_mut().step_by(self.column_stride);
-        for (place, entry) in strided.zip(entries) {
-            *place = *entry;
+        for (i, entry) in entries.iter().enumerate() {
+            if let Some(place) = rest.get_mut(i * self.column_stride) {
+                *place = *entry;
+            }
         }
     }
 
@@ -167,11 +168,8 @@ impl<'a, T: Copy> MatrixMut<'a, T> {
     pub(crate) fn prefetch(&self, row: usize, rows: usize, columns: Range<usize>) {
         let mut element = row * self.row_stride + columns.start;
         // Two neighbours are nearly always in one line.
-        let last = if columns.len() > 2 {
-            columns.len() - 1
-        } else {
-            0
-        };
+        let width = columns.end - columns.start;
+        let last = if width > 2 { width - 1 } else { 0 };
         for _ in 0..rows {
             isa::prefetch(self.data, element);
             if last > 0 {

@@ -1,8 +1,15 @@
 //! The update itself: `ΔW = scaling · R · S · Cᵀ`, written, added, subtracted and taken back.
 
+mod bands;
 mod block;
+// As in `lanes`.
+#[allow(unconditional_panic)]
+mod products;
+mod side;
 mod token;
 mod tokens;
+
+pub use self::tokens::{apply_scratch_len, backward_scratch_len};
 
 use crate::element::{Element, Real};
 use crate::error::{Error, check_length, check_rows};
@@ -380,7 +387,7 @@ impl<T: Copy, F: Real, U: Update<T, F>, const NEIGHBOURS: bool> Visitor<F>
     fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
         if NEIGHBOURS {
             let row = rows.start - self.first_row;
-            self.weight.prefetch(row, rows.len(), columns);
+            self.weight.prefetch(row, rows.end - rows.start, columns);
         }
     }
 

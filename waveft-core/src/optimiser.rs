@@ -93,27 +93,37 @@ fn update_vectors<F: Real, L: Lanes<F>, const N: usize>(
     for start in (0..whole).step_by(L::WIDTH) {
         let mut vectors = [L::splat(F::ZERO); N];
         for (vector, slice) in vectors.iter_mut().zip(&state) {
-            *vector = L::load(&slice[start..]);
+            *vector = L::load(slice.get(start..).unwrap_or_default());
         }
-        vectors = update.vector(vectors, L::load(&gradient[start..]));
+        let gradient = gradient.get(start..).unwrap_or_default();
+        vectors = update.vector(vectors, L::load(gradient));
         for (vector, slice) in vectors.into_iter().zip(&mut state) {
-            vector.store(&mut slice[start..]);
+            vector.store(slice.get_mut(start..).unwrap_or_default());
         }
     }
-    let rest = gradient.len() - whole;
-    let mut padded_gradient = [F::ZERO; MOST_LANES];
-    padded_gradient[..rest].copy_from_slice(&gradient[whole..]);
-    let mut padded = [[F::ZERO; MOST_LANES]; N];
     let mut vectors = [L::splat(F::ZERO); N];
-    for ((vector, padded), slice) in vectors.iter_mut().zip(&mut padded).zip(&state) {
-        padded[..rest].copy_from_slice(&slice[whole..]);
-        *vector = L::load(padded);
+    for (vector, slice) in vectors.iter_mut().zip(&state) {
+        *vector = L::load(&padded(slice.get(whole..)));
     }
-    vectors = update.vector(vectors, L::load(&padded_gradient));
-    for ((vector, padded), slice) in vectors.into_iter().zip(&mut padded).zip(&mut state) {
-        vector.store(padded);
-        slice[whole..].copy_from_slice(&padded[..rest]);
+    vectors = update.vector(vectors, L::load(&padded(gradient.get(whole..))));
+    for (vector, slice) in vectors.into_iter().zip(&mut state) {
+        let mut numbers = [F::ZERO; MOST_LANES];
+        vector.store(&mut numbers);
+        let rest = slice.get_mut(whole..).unwrap_or_default();
+        for (to, number) in rest.iter_mut().zip(numbers) {
+            *to = number;
+        }
     }
+}
+
+/// Fewer numbers than a vector has, and zeros.
+#[inline(always)]
+fn padded<F: Real>(rest: Option<&[F]>) -> [F; MOST_LANES] {
+    let mut numbers = [F::ZERO; MOST_LANES];
+    for (number, &from) in numbers.iter_mut().zip(rest.unwrap_or_default()) {
+        *number = from;
+    }
+    numbers
 }
 
 /// Refuses a value unless `least ≤ found < bound`; NaN is never in range.

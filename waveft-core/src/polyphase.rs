@@ -204,7 +204,7 @@ impl<F: Real, U: Element<Real = F>> Sink<F> for Joined<'_, U> {
                 let (first, second) = even.interleave(odd);
                 for (at, vector) in [(2 * vector, first), (2 * vector + 1, second)] {
                     prefetch(samples, at * L::WIDTH + WRITTEN_AHEAD);
-                    vector.store_to(&mut samples[at * L::WIDTH..]);
+                    vector.store_to(samples.get_mut(at * L::WIDTH..).unwrap_or_default());
                 }
             }
         }

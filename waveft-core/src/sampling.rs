@@ -12,6 +12,7 @@ mod mersenne_twister;
 use crate::error::Error;
 use crate::isa::Isa;
 use bytemuck::{Pod, Zeroable};
+use core::num::NonZero;
 
 pub use mersenne_twister::MersenneTwister;
 
@@ -104,19 +105,20 @@ pub fn locations(
     scratch: &mut [u32],
 ) -> Result<(), Error> {
     for length in [rows, columns] {
-        if length == 0 {
-            return Err(Error::EmptyAxis);
-        }
         if length >= 1 << 30 {
             return Err(Error::AxisTooLong { length, taps: 0 });
         }
     }
-    let (rows, columns) = (rows as u64, columns as u64);
+    let total = rows as u64 * columns as u64;
+    let columns = NonZero::new(columns as u64).ok_or(Error::EmptyAxis)?;
+    if total == 0 {
+        return Err(Error::EmptyAxis);
+    }
     let place = |index: u64| Location {
         row: (index / columns) as u32,
         column: (index % columns) as u32,
     };
-    draw(rows * columns, seed, places, scratch, Isa::detect(), place)
+    draw(total, seed, places, scratch, Isa::detect(), place)
 }
 
 /// Both shuffles, with `place` giving what to store for an index.
@@ -143,13 +145,25 @@ fn draw<P: Copy>(
             found,
         });
     };
-    let generator = MersenneTwister::new(seed);
+    let mut generator = MersenneTwister::new(seed);
     if total >= INSIDE_OUT_FROM {
         inside_out::shuffle(total, generator, places, isa, place);
     } else if scratch.len() as u64 == total {
-        forward(total as u32, generator, places, Dense::new(scratch), place);
+        forward(
+            total as u32,
+            &mut generator,
+            places,
+            Dense::new(scratch),
+            place,
+        );
     } else {
-        forward(total as u32, generator, places, Sparse::new(scratch), place);
+        forward(
+            total as u32,
+            &mut generator,
+            places,
+            Sparse::new(scratch),
+            place,
+        );
     }
     Ok(())
 }
@@ -157,7 +171,7 @@ fn draw<P: Copy>(
 /// Fisher and Yates' shuffle from the front, stopped after the entries that are asked for.
 fn forward<P: Copy>(
     total: u32,
-    mut generator: MersenneTwister,
+    generator: &mut MersenneTwister,
     places: &mut [P],
     mut displaced: impl Displaced,
     place: impl Fn(u64) -> P,
@@ -165,7 +179,7 @@ fn forward<P: Copy>(
     for (i, entry) in (0..total).zip(places) {
         // The last entry has nowhere to go, and torch makes no draw for it.
         let chosen = if i + 1 < total {
-            i + generator.next_u32() % (total - i)
+            i + generator.next_u32().checked_rem(total - i).unwrap_or(0)
         } else {
             i
         };
@@ -194,8 +208,9 @@ impl<'a> Dense<'a> {
 
 impl Displaced for Dense<'_> {
     fn take_and_put(&mut self, chosen: u32, current: u32) -> u32 {
-        self.0.swap(chosen as usize, current as usize);
-        self.0[current as usize]
+        let at_current = self.0.get(current as usize).copied().unwrap_or_default();
+        let at_chosen = self.0.get_mut(chosen as usize);
+        at_chosen.map_or(0, |entry| core::mem::replace(entry, at_current))
     }
 }
 
@@ -214,29 +229,32 @@ impl<'a> Sparse<'a> {
         Self { slots, shift }
     }
 
-    /// The slot of `index`, or the free one where it would go.
-    fn slot(&mut self, index: u32) -> &mut [u32; 2] {
+    /// Where the slot of `index` is, or the free one where it would go.
+    fn slot(&self, index: u32) -> usize {
         let key = index + 1;
-        let mask = self.slots.len() - 1;
+        let mask = self.slots.len().wrapping_sub(1);
         // Fibonacci hashing: the golden ratio's digits spread neighbours over the table.
         let mut at = (key.wrapping_mul(0x9E37_79B9) >> self.shift) as usize;
-        while self.slots[at & mask][0] != key && self.slots[at & mask][0] != 0 {
+        let others = |&[other, _]: &[u32; 2]| other != key && other != 0;
+        while self.slots.get(at & mask).is_some_and(others) {
             at += 1;
         }
-        &mut self.slots[at & mask]
+        at & mask
     }
 }
 
 impl Displaced for Sparse<'_> {
     fn take_and_put(&mut self, chosen: u32, current: u32) -> u32 {
-        let at_current = match *self.slot(current) {
-            [0, _] => current,
-            [_, entry] => entry,
+        let at_current = match self.slots.get(self.slot(current)) {
+            None | Some([0, _]) => current,
+            Some(&[_, entry]) => entry,
         };
-        let slot = self.slot(chosen);
-        let at_chosen = if slot[0] == 0 { chosen } else { slot[1] };
-        *slot = [chosen + 1, at_current];
-        at_chosen
+        let at = self.slot(chosen);
+        let slot = self.slots.get_mut(at);
+        match slot.map(|slot| core::mem::replace(slot, [chosen + 1, at_current])) {
+            None | Some([0, _]) => chosen,
+            Some([_, entry]) => entry,
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 //! layers of a shape and seed, [`gather`] brings a layer's coefficients into it, and [`scatter`]
 //! brings them, or their gradients, back.
 
+mod order;
+
 use crate::error::{Error, check_length};
 use crate::filter_bank::MAX_TAPS;
 use crate::geometry::{Atom, Geometry};
@@ -20,7 +22,7 @@ pub struct SortedAtoms<A> {
 impl<A: AsRef<[Atom]> + AsMut<[Atom]>> SortedAtoms<A> {
     /// Sorts the atoms of `places` into `atoms`, and tells in `order` where each stood in `places`.
     ///
-    /// All three have one length `n`. Sorts in place, in `O(n log n)`, without allocation.
+    /// All three have one length `n`. Sorts in place, in `O(n log(M N))`, without allocation.
     ///
     /// # Errors
     /// [`Error::Length`] if a slice has another length than `places` or `n ≥ 2³²`,
@@ -73,23 +75,21 @@ fn sort(
     for place in places {
         geometry.atom(*place)?;
     }
-    // Every place was found to be inside above.
-    let atom = |index: u32| geometry.atom(places[index as usize]).unwrap_or_default();
-    for ((entry, index), position) in atoms.iter_mut().zip(&mut *order).zip(0..) {
-        *entry = atom(position);
+    for (((atom, index), place), position) in atoms.iter_mut().zip(&mut *order).zip(places).zip(0..)
+    {
+        *atom = geometry.atom(*place)?;
         *index = position;
     }
-    order.sort_unstable_by_key(|&index| atoms[index as usize].key());
-    for (entry, &index) in atoms.iter_mut().zip(&*order) {
-        *entry = atom(index);
-    }
+    order::sort(atoms, order);
     // A place trained twice would be recorded twice, and undoing would not restore it.
-    if let Some(at) = atoms.windows(2).position(|pair| pair[0] == pair[1]) {
-        let (one, other) = (order[at] as usize, order[at + 1] as usize);
-        return Err(Error::RepeatedPlace {
-            first: one.min(other),
-            second: one.max(other),
-        });
+    for (atoms, indices) in atoms.array_windows().zip(order.array_windows()) {
+        let ([one, other], &[first, second]) = (atoms, indices);
+        if one == other {
+            return Err(Error::RepeatedPlace {
+                first: first.min(second) as usize,
+                second: first.max(second) as usize,
+            });
+        }
     }
     mark_alone(atoms, geometry.taps());
     Ok(())
@@ -105,8 +105,11 @@ fn mark_alone(atoms: &mut [Atom], taps: usize) {
     let reach = taps.div_ceil(2);
     // Entry `i` for the row position `i + 1 − reach` below.
     let mut near = [0; MAX_TAPS + 1];
+    let near = near.get_mut(..2 * reach - 1).unwrap_or_default();
     for at in 0..atoms.len() {
-        let atom = atoms[at];
+        let Some(atom) = atoms.get(at).copied() else {
+            return;
+        };
         let first_column = (atom.column() + 1).saturating_sub(reach);
         let meets = |(index, pointer): (usize, &mut usize)| {
             let Some(row) = (atom.row() + index + 1).checked_sub(reach) else {
@@ -121,8 +124,9 @@ fn mark_alone(atoms: &mut [Atom], taps: usize) {
             let meets = |a: &Atom| a.row() == row && a.column() < atom.column() + reach;
             atoms.get(other).is_some_and(meets)
         };
-        if !near[..2 * reach - 1].iter_mut().enumerate().any(meets) {
-            atoms[at].set_alone();
+        let is_alone = !near.iter_mut().enumerate().any(meets);
+        if let Some(atom) = atoms.get_mut(at).filter(|_| is_alone) {
+            atom.set_alone();
         }
     }
 }

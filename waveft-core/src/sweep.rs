@@ -161,8 +161,9 @@ impl<F: Real, V: Visitor<F>, const TAPS: usize> Alone<'_, F, V, TAPS> {
     fn visit<const WHOLE: bool>(&mut self, range: Range<usize>) -> bool {
         let taps = self.taps();
         let columns = self.sweep.spectrum.geometry().columns();
-        let atoms = &self.sweep.spectrum.atoms()[range.clone()];
-        let coefficients = &self.sweep.spectrum.coefficients()[range];
+        let spectrum = self.sweep.spectrum;
+        let atoms = spectrum.atoms().get(range.clone()).unwrap_or_default();
+        let coefficients = spectrum.coefficients().get(range).unwrap_or_default();
         let mut others = false;
         for (at, (atom, &coefficient)) in atoms.iter().zip(coefficients).enumerate() {
             if let Some(next) = atoms.get(at + AHEAD) {
@@ -181,9 +182,9 @@ impl<F: Real, V: Visitor<F>, const TAPS: usize> Alone<'_, F, V, TAPS> {
             let mut outer = Outer {
                 coefficient,
                 row: rows.start,
-                row_taps: &row_filter[first_tap..first_tap + rows.len()],
+                row_taps: part(row_filter, first_tap, rows.end - rows.start),
                 column,
-                column_taps: &column_filter[cut..cut + column_end - column],
+                column_taps: part(column_filter, cut, column_end - column),
             };
             if TAPS != 2 {
                 while outer.block::<16, _>(&mut self.visitor) {}
@@ -258,7 +259,11 @@ impl<F: Real, V: Visitor<F>> Overlapping<'_, F, V> {
     #[inline(always)]
     fn accumulate(&mut self, open: &mut Open<F>, at: usize) {
         let (spectrum, bank) = (&self.sweep.spectrum, &self.bank);
-        let (atom, coefficient) = (spectrum.atoms()[at], spectrum.coefficients()[at]);
+        let (Some(atom), Some(&coefficient)) =
+            (spectrum.atoms().get(at), spectrum.coefficients().get(at))
+        else {
+            return;
+        };
         let columns = spectrum.geometry().columns();
         let (start, end, cut) = columns.support(atom.column(), bank.taps());
         let complete = open.count.min(start - open.first.min(start));
@@ -266,13 +271,14 @@ impl<F: Real, V: Visitor<F>> Overlapping<'_, F, V> {
         let shared = open.count;
         open.first = start;
         open.count = end - start;
-        let column_taps = &filter(bank, atom.column_is_high())[cut..cut + open.count];
+        let column_taps = part(filter(bank, atom.column_is_high()), cut, open.count);
         let row_taps = filter(bank, atom.row_is_high());
         for (row, entries) in open.rows.clone().zip(&mut open.entries) {
             // The atom's last tap is at row 2k + 1.
-            let row_tap = row_taps[row + bank.taps() - 2 - 2 * atom.row()];
-            let entries = &mut entries[..column_taps.len()];
-            entries[shared..].fill(F::zero());
+            let row_tap = row_taps.get(row + bank.taps() - 2 - 2 * atom.row());
+            let row_tap = row_tap.copied().unwrap_or(F::ZERO);
+            let fresh = entries.get_mut(shared..column_taps.len());
+            fresh.unwrap_or_default().fill(F::ZERO);
             for (entry, &column_tap) in entries.iter_mut().zip(column_taps) {
                 *entry += product(coefficient, row_tap, column_tap);
             }
@@ -283,6 +289,12 @@ impl<F: Real, V: Visitor<F>> Overlapping<'_, F, V> {
 #[inline(always)]
 fn filter<'a, F: Copy>(bank: &FilterBank<'a, F>, high: bool) -> &'a [F] {
     if high { bank.rec_hi() } else { bank.rec_lo() }
+}
+
+/// `count` taps from one on.
+#[inline(always)]
+fn part<F>(taps: &[F], first: usize, count: usize) -> &[F] {
+    taps.get(first..first + count).unwrap_or_default()
 }
 
 /// An atom's share of an entry. PEFT forms the product of the taps first, and rounds it.
@@ -347,17 +359,20 @@ impl<F: Real> Open<F> {
         if leaving == 0 {
             return;
         }
+        // Both are so already, which the compiler is to know.
+        let count = self.count.min(MAX_TAPS);
+        let leaving = leaving.min(count);
         for (row, entries) in self.rows.clone().zip(&mut self.entries) {
             let mut outer = Outer {
                 coefficient: F::one(),
                 row,
                 row_taps: &[F::one()],
                 column: self.first,
-                column_taps: &entries[..leaving],
+                column_taps: entries.get(..leaving).unwrap_or_default(),
             };
             while outer.block::<8, _>(visitor) {}
             while outer.block::<1, _>(visitor) {}
-            entries.copy_within(leaving..self.count, 0);
+            entries.copy_within(leaving..count, 0);
         }
         self.first += leaving;
         self.count -= leaving;
@@ -388,8 +403,10 @@ impl Runs {
             while atoms.get(first).is_some_and(|a| a.row() == atom.row()) {
                 first += 1;
             }
-            self.runs[self.count] = (start, first);
-            self.count += 1;
+            if let Some(run) = self.runs.get_mut(self.count) {
+                *run = (start, first);
+                self.count += 1;
+            }
         }
     }
 
@@ -397,11 +414,11 @@ impl Runs {
     #[inline(always)]
     fn next_by_column(&mut self, atoms: &[Atom]) -> Option<usize> {
         let mut next: Option<&mut (usize, usize)> = None;
-        for run in &mut self.runs[..self.count] {
-            while run.0 < run.1 && atoms[run.0].is_alone() {
+        for run in self.runs.iter_mut().take(self.count) {
+            while run.0 < run.1 && atoms.get(run.0).is_some_and(Atom::is_alone) {
                 run.0 += 1;
             }
-            let column = |run: &(usize, usize)| atoms[run.0].column();
+            let column = |run: &(usize, usize)| atoms.get(run.0).map(Atom::column);
             if run.0 < run.1 && next.as_ref().is_none_or(|n| column(run) < column(n)) {
                 next = Some(run);
             }

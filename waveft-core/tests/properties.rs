@@ -4,7 +4,7 @@
 mod common;
 mod little_endian;
 
-use common::Layer;
+use common::{Layer, layers};
 use half::{bf16, f16};
 use proptest::prelude::*;
 use waveft_core::Error;
@@ -58,31 +58,6 @@ fn by_formula(
         }
     }
     delta
-}
-
-/// Any wavelet or none, a shape, a share of its places, a seed.
-fn layers() -> impl Strategy<
-    Value = (
-        Option<&'static Wavelet>,
-        (usize, usize),
-        Vec<f64>,
-        u64,
-        bool,
-    ),
-> {
-    let wavelet = prop_oneof![
-        1 => Just(None),
-        9 => (0..wavelets::ALL.len()).prop_map(|i| Some(&wavelets::ALL[i])),
-    ];
-    let shape = (1usize..60, 1usize..60);
-    (wavelet, shape, 0.0..1.0f64, any::<u64>(), any::<bool>()).prop_flat_map(
-        |(wavelet, shape, share, seed, transposed)| {
-            // Sparse ones as often as dense ones.
-            let n = ((shape.0 * shape.1) as f64 * share.powi(4)) as usize;
-            let spectrum = prop::collection::vec(-1.0..1.0f64, n.max(1));
-            spectrum.prop_map(move |spectrum| (wavelet, shape, spectrum, seed, transposed))
-        },
-    )
 }
 
 fn written<T: Element<Real = f64>>(delta: &DeltaWeight<'_, f64>) -> Vec<T> {

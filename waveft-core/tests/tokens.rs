@@ -3,7 +3,7 @@
 mod common;
 mod little_endian;
 
-use common::Layer;
+use common::{Layer, formed};
 use half::bf16;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
@@ -11,7 +11,6 @@ use waveft_core::error::Error;
 use waveft_core::filter_bank::Wavelet;
 use waveft_core::filter_bank::wavelets::{BIOR2_4, DB1, DB2, DB4, DB38, PEFT_COIF4, SYM8};
 use waveft_core::isa::Isa;
-use waveft_core::matrix::MatrixMut;
 
 const FAMILIES: [Option<&Wavelet>; 8] = [
     None,
@@ -58,19 +57,6 @@ fn layer<F: Real>(
     let scaling = <F as From<i16>>::from(3);
     let shape = (outputs, inputs);
     Layer::new(shape, wavelet, transposed, 777, scaling, &numbers(n, 5))
-}
-
-/// ΔW, `M × N` whatever the storage.
-fn formed<F: Real>(layer: &Layer<F>, transposed: bool) -> Vec<F> {
-    let (rows, columns) = layer.shape();
-    let mut stored = vec![F::zero(); rows * columns];
-    let mut matrix = MatrixMut::new(&mut stored, rows, columns).unwrap();
-    layer.delta().write(&mut matrix).unwrap();
-    if !transposed {
-        return stored;
-    }
-    let entry = |index: usize| stored[index % rows * columns + index / rows];
-    (0..rows * columns).map(entry).collect()
 }
 
 fn dot<F: Real>(one: &[F], other: &[F]) -> f64 {
@@ -257,6 +243,36 @@ fn one_token_is_the_same_on_its_own() {
                 delta.apply_token(x, y).unwrap();
             }
             assert!(difference(&alone, &block) < 1e-14);
+        }
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_where_tokens_lie_in_memory() {
+    // Groups of features begin with a cache line, wherever that is.
+    for (wavelet, transposed) in [(None, false), (Some(&DB1), true), (Some(&DB4), false)] {
+        let (outputs, inputs, tokens) = (96, 176, 21);
+        let layer = layer::<f32>(wavelet, (outputs, inputs, 900), transposed);
+        let delta = layer.delta();
+        let (x, dy) = (numbers(tokens * inputs, 1), numbers(tokens * outputs, 2));
+        let mut expected = None;
+        for offset in 0..20 {
+            let at = |numbers: &[f32]| [&vec![7.0; offset], numbers].concat();
+            let (x, dy) = (at(&x), at(&dy));
+            let (mut y, mut dx) = (vec![0.5f32; dy.len()], vec![0.5f32; x.len()]);
+            let mut gradient = vec![0.0; 900];
+            let mut scratch = vec![f32::NAN; delta.backward_scratch_len() + offset];
+            let scratch = &mut scratch[offset..];
+            let x = Array::new(&x[offset..], [tokens, inputs]).unwrap();
+            let dy = Array::new(&dy[offset..], [tokens, outputs]).unwrap();
+            let mut of_y = ArrayMut::new(&mut y[offset..], [tokens, outputs]).unwrap();
+            delta.apply(&x, &mut of_y, scratch).unwrap();
+            let mut of_dx = ArrayMut::new(&mut dx[offset..], [tokens, inputs]).unwrap();
+            let backward = delta.backward(&x, &dy, &mut of_dx, &mut gradient, scratch);
+            backward.unwrap();
+            let found = (y.split_off(offset), dx.split_off(offset), gradient);
+            let expected = expected.get_or_insert_with(|| found.clone());
+            assert!(found == *expected, "{wavelet:?} from element {offset} on");
         }
     }
 }

@@ -10,7 +10,8 @@
 //! 5. [`rewrite`]: the changed checkpoint in a new place; [`in_place`]: in its own, with a journal from which every byte
 //!    comes back.
 //! 6. [`training`]: parameters, the steps of an optimiser on all of them, and their state in a file. [`linear`]: a layer to be
-//!    trained, or used, with any number of adapters, and ΔW never formed.
+//!    trained, or used, with any number of adapters, and ΔW never formed. [`adapter_set`]: a whole base in memory, switched from one
+//!    adapter to another.
 //!
 //! ```no_run
 //! use waveft_std::{adapter::Adapter, checkpoint::Checkpoint, merge::Merge, rewrite};
@@ -27,6 +28,7 @@
 #![deny(unsafe_code)]
 
 pub mod adapter;
+pub mod adapter_set;
 pub mod checkpoint;
 pub mod config;
 mod convert;

@@ -63,7 +63,7 @@ mod weight;
 
 pub use self::adapter::LayerAdapter;
 pub use self::base::{Base, Features, SingleElement};
-pub use self::weight::Weight;
+pub use self::weight::{Elements, Weight};
 
 use self::tokens::{Backward, Forward, Run};
 use crate::adapter::Adapter;

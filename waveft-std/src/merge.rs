@@ -65,6 +65,14 @@ struct Replacement<'a> {
     dtype: Dtype,
 }
 
+/// A copy of a saved tensor, in the type that it has in the base.
+#[derive(Debug)]
+pub(crate) struct SavedCopy {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// An adapter's layer and where it goes.
 struct Target<'a> {
     adapter: &'a Adapter,
@@ -340,6 +348,33 @@ impl<'a> Merge<'a> {
             });
         }
         edits
+    }
+
+    /// The updates of each weight in the order of the adapters, and the saved tensors, by name; nothing of them is borrowed.
+    pub(crate) fn into_parts(
+        self,
+    ) -> (
+        BTreeMap<String, Vec<LayerUpdate>>,
+        BTreeMap<String, SavedCopy>,
+    ) {
+        let updates = self.weights.into_iter();
+        let updates = updates.map(|(name, weight)| (name, weight.updates));
+        let added = self.added.into_iter();
+        let added = added.map(|(name, tensor)| (name, tensor, tensor.dtype()));
+        let replaced = self.replaced.into_iter();
+        let replaced = replaced.map(|(name, of)| (name, of.tensor, of.dtype));
+        let saved = added.chain(replaced).map(|(name, tensor, dtype)| {
+            // That the types convert was checked when it was taken.
+            let bytes = convert(tensor.bytes(), tensor.dtype(), dtype).unwrap_or_default();
+            let shape = tensor.shape().to_vec();
+            let copy = SavedCopy {
+                dtype,
+                shape,
+                bytes,
+            };
+            (name, copy)
+        });
+        (updates.collect(), saved.collect())
     }
 
     /// Puts the saved tensor's rows in the place of the base's, if one was saved.

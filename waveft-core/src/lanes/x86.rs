@@ -15,6 +15,7 @@ macro_rules! lanes {
         $splat:ident, $load:ident, $store:ident, $multiply_add:ident, $square_root:ident,
         $add:ident, $subtract:ident, $multiply:ident, $divide:ident,
         $deinterleave:path, $interleave:path
+        $(, $transpose:path)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -74,6 +75,14 @@ macro_rules! lanes {
                 let (first, second) = unsafe { $interleave(self.0, odd.0) };
                 (Self(first), Self(second))
             }
+
+            $(
+                #[inline(always)]
+                fn transpose(from: &[$real], from_stride: usize, to: &mut [$real], to_stride: usize) {
+                    // SAFETY: the machine has the instructions, as the module says.
+                    unsafe { $transpose(from, from_stride, to, to_stride) }
+                }
+            )?
         }
 
         operator!($name, Add, add, $add);
@@ -118,7 +127,7 @@ lanes! {
     Avx512Single(__m512) of f32, 16:
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_sqrt_ps,
     _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
-    deinterleave_16_singles, interleave_16_singles
+    deinterleave_16_singles, interleave_16_singles, transpose_16_singles
 }
 
 lanes! {
@@ -216,4 +225,50 @@ fn interleave_8_doubles(even: __m512d, odd: __m512d) -> (__m512d, __m512d) {
         _mm512_permutex2var_pd(even, first, odd),
         _mm512_permutex2var_pd(even, second, odd),
     )
+}
+
+/// A square of 16 numbers a side, by squares of four within quarters of a vector: loads bring together the quarters that belong
+/// together, which leaves half the shuffles.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose_16_singles(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+    let reach = |stride: usize| 15 * stride + 16;
+    let (Some(from), Some(to)) = (
+        from.get(..reach(from_stride)),
+        to.get_mut(..reach(to_stride)),
+    ) else {
+        return;
+    };
+    for first in [0, 4, 8, 12] {
+        let quarters = |row: usize| {
+            let quarter = |row: usize| {
+                // SAFETY: row < 16, first + 4 ≤ 16 and `from` has 15 · from_stride + 16 numbers.
+                unsafe { _mm_loadu_ps(from.as_ptr().add(row * from_stride + first)) }
+            };
+            let quarters = _mm512_castps128_ps512(quarter(row));
+            let quarters = _mm512_insertf32x4::<1>(quarters, quarter(row + 4));
+            let quarters = _mm512_insertf32x4::<2>(quarters, quarter(row + 8));
+            _mm512_insertf32x4::<3>(quarters, quarter(row + 12))
+        };
+        let (a, b, c, d) = (quarters(0), quarters(1), quarters(2), quarters(3));
+        let pairs = [
+            _mm512_castps_pd(_mm512_unpacklo_ps(a, b)),
+            _mm512_castps_pd(_mm512_unpackhi_ps(a, b)),
+            _mm512_castps_pd(_mm512_unpacklo_ps(c, d)),
+            _mm512_castps_pd(_mm512_unpackhi_ps(c, d)),
+        ];
+        let rows = [
+            _mm512_unpacklo_pd(pairs[0], pairs[2]),
+            _mm512_unpackhi_pd(pairs[0], pairs[2]),
+            _mm512_unpacklo_pd(pairs[1], pairs[3]),
+            _mm512_unpackhi_pd(pairs[1], pairs[3]),
+        ];
+        for (at, row) in rows.into_iter().enumerate() {
+            // SAFETY: first + at < 16 and `to` has 15 · to_stride + 16 numbers.
+            unsafe {
+                let place = to.as_mut_ptr().add((first + at) * to_stride);
+                _mm512_storeu_ps(place, _mm512_castpd_ps(row));
+            }
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! One token on its own, as decoding has it: the atoms one after the other.
 
 use super::DeltaWeight;
-use super::block::Side;
+use super::side::Side;
 use crate::element::Real;
-use crate::geometry::Atom;
 use crate::isa::Kernel;
+use crate::lanes::HAS_VECTORS;
 
 /// `y += x ΔWᵀ` of one token.
 pub(super) struct ApplyToken<'a, 'd, F> {
@@ -21,7 +21,8 @@ impl<F: Real> Kernel for ApplyToken<'_, '_, F> {
     #[inline(always)]
     fn run(self) {
         match self.from.axis.taps() {
-            2 => self.run_with::<2>(),
+            // Without vectors it would gain little, and be as large again.
+            2 if HAS_VECTORS => self.run_with::<2>(),
             _ => self.run_with::<0>(),
         }
     }
@@ -43,28 +44,6 @@ impl<F: Real> ApplyToken<'_, '_, F> {
                 *sample += value * tap;
             }
         }
-    }
-}
-
-impl<'a, F: Real> Side<'a, F> {
-    /// The first sample that an atom covers on this axis, and the taps that lie on it and behind.
-    #[inline(always)]
-    fn taps_on<const TAPS: usize>(&self, atom: &Atom) -> (usize, &'a [F]) {
-        let (position, is_high) = if self.is_rows {
-            (atom.row(), atom.row_is_high())
-        } else {
-            (atom.column(), atom.column_is_high())
-        };
-        let filter = self.filters[usize::from(is_high)];
-        if filter.len() == 1 {
-            return (position, filter);
-        }
-        let taps = if TAPS > 0 { TAPS } else { filter.len() };
-        let (start, end, cut) = self.axis.support(position, taps);
-        (
-            start,
-            filter.get(cut..cut + end - start).unwrap_or_default(),
-        )
     }
 }
 

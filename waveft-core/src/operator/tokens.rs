@@ -1,12 +1,37 @@
 //! ΔW on tokens, without ΔW: `y += x ΔWᵀ`, its adjoint, and the gradient of the spectrum.
 
 use super::DeltaWeight;
-use super::block::{Apply, Backward, Side, slots, window};
+use super::products::{Apply, Backward, scratch_len};
+use super::side::Side;
 use super::token::ApplyToken;
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::error::{Error, check_length, check_scratch};
-use crate::lanes::MOST_LANES;
+use crate::geometry::Geometry;
+use crate::lanes::HAS_VECTORS;
+
+/// Elements of scratch that [`DeltaWeight::apply`] and [`DeltaWeight::apply_transposed`] need: `lanes · (C + 3 L + 206)`, or a few
+/// more, for a stored weight of `C` columns; there are 16 lanes on x86-64, else at most 8.
+///
+/// ```
+/// use waveft_core::{geometry::Geometry, operator::apply_scratch_len};
+/// const LAYER: Geometry = match Geometry::new(64, 48, 2) {
+///     Ok(layer) => layer,
+///     Err(_) => panic!("a layer that is none"),
+/// };
+/// static SCRATCH: [f32; apply_scratch_len::<f32>(LAYER)] = [0.0; _];
+/// ```
+#[must_use]
+pub const fn apply_scratch_len<F: Real>(layer: Geometry) -> usize {
+    scratch_len::<F>(layer, 1)
+}
+
+/// Elements of scratch that [`DeltaWeight::backward`] and [`DeltaWeight::grad_spectrum`] need: `lanes · (2 C + 4 L + 205)`, or a few
+/// more, as [`apply_scratch_len`] has it.
+#[must_use]
+pub const fn backward_scratch_len<F: Real>(layer: Geometry) -> usize {
+    scratch_len::<F>(layer, 2)
+}
 
 /// Matrix-free products. With `M` outputs, `N` inputs, filters of `L` taps and `n` coefficients, each costs
 /// `O((M + N) · L + n)` operations a token, where forming ΔW for a product costs `O(M · N)`.
@@ -19,7 +44,8 @@ use crate::lanes::MOST_LANES;
 impl<F: Real> DeltaWeight<'_, F> {
     /// `y += x ΔWᵀ`: what the update adds to the layer's output.
     ///
-    /// A single token in the type that is computed in goes the way of [`apply_token`](Self::apply_token).
+    /// A single token in the type that is computed in goes the way of [`apply_token`](Self::apply_token), if there are vector
+    /// instructions.
     ///
     /// # Errors
     /// [`Error::Shape`] unless `x` is tokens × N and `y` tokens × M, or if [`rows`](Self::rows) made this a part of an
@@ -116,21 +142,16 @@ impl<F: Real> DeltaWeight<'_, F> {
         self.differentiate(x, dy, Some(dx), gradient, scratch)
     }
 
-    /// Elements of scratch that [`apply`](Self::apply) and [`apply_transposed`](Self::apply_transposed) need:
-    /// `16 · (M + N + 3 L + 122)` or a few more.
+    /// [`apply_scratch_len`] of this layer.
     #[must_use]
     pub fn apply_scratch_len(&self) -> usize {
-        let [inputs, outputs] = self.sides();
-        let vectors = slots(inputs.axis) + slots(outputs.axis) + window(inputs.axis);
-        vectors * MOST_LANES
+        apply_scratch_len::<F>(self.spectrum.geometry())
     }
 
-    /// Elements of scratch that [`backward`](Self::backward) and [`grad_spectrum`](Self::grad_spectrum) need:
-    /// `16 · (M + 2 N + 4 L + 120)` or a few more.
+    /// [`backward_scratch_len`] of this layer.
     #[must_use]
     pub fn backward_scratch_len(&self) -> usize {
-        let [inputs, _] = self.sides();
-        self.apply_scratch_len() + slots(inputs.axis) * MOST_LANES
+        backward_scratch_len::<F>(self.spectrum.geometry())
     }
 
     fn multiply<T: Element<Real = F>>(
@@ -146,7 +167,8 @@ impl<F: Real> DeltaWeight<'_, F> {
         check_tokens(input.shape(), input.strides(), tokens, from)?;
         check_tokens(output.shape(), output.strides(), tokens, to)?;
         check_scratch(self.apply_scratch_len(), scratch.len())?;
-        if tokens == 1 {
+        // Where there is one lane a block is a single token, too.
+        if HAS_VECTORS && tokens == 1 {
             let input = T::as_reals(input.data()).and_then(|x| x.get(..from.axis.length()));
             let output = T::as_reals_mut(output.data()).and_then(|y| y.get_mut(..to.axis.length()));
             if let (Some(input), Some(output)) = (input, output) {

@@ -6,6 +6,7 @@
 
 use super::mersenne_twister::{MersenneTwister, WORDS};
 use crate::isa::{Isa, Kernel};
+use crate::lanes::HAS_VECTORS;
 
 /// 64-bit draws in a block of the generator.
 const DRAWS: usize = WORDS / 2;
@@ -67,13 +68,14 @@ impl<P: Copy, F: Fn(u64) -> P> Shuffle<'_, P, F> {
     #[cold]
     fn step(&mut self, draws: &[u32; 2 * GROUP], start: u64) {
         for (i, pair) in (start..self.total).zip(draws.as_chunks::<2>().0) {
-            let chosen = draw(pair) % (i + 1);
-            // Below `places.len()` as a `u64`, hence a `usize`.
-            if i < self.places.len() as u64 {
-                self.places[i as usize] = self.places[chosen as usize];
+            let chosen = draw(pair).checked_rem(i + 1).unwrap_or(0);
+            let [current, chosen] = [i, chosen].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+            let at_chosen = self.places.get(chosen).copied();
+            if let (Some(to), Some(entry)) = (self.places.get_mut(current), at_chosen) {
+                *to = entry;
             }
-            if chosen < self.places.len() as u64 {
-                self.places[chosen as usize] = (self.place)(i);
+            if let Some(to) = self.places.get_mut(chosen) {
+                *to = (self.place)(i);
             }
         }
     }
@@ -85,10 +87,11 @@ fn draw(pair: &[u32; 2]) -> u64 {
     u64::from(pair[0]) << 32 | u64::from(pair[1])
 }
 
-/// False only if none of the steps `start..start + 8` touches the first `count` entries.
+/// False only if none of the steps `start..start + 8` touches the first `count` entries. Without vector instructions the exact
+/// steps are as fast, and a microcontroller need not link arithmetic in f64.
 #[inline(always)]
 fn may_hit(draws: &[u32; 2 * GROUP], start: u64, count: usize) -> bool {
-    if start < TESTED_FROM || start < count as u64 {
+    if !HAS_VECTORS || start < TESTED_FROM || start < count as u64 {
         return true;
     }
     let reach = count as f64 + MARGIN;

@@ -23,27 +23,38 @@ impl MersenneTwister {
     /// two's complement.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut state = [0; WORDS];
+        // Made where it stays, for it is large.
+        let mut generator = Self {
+            state: [0; WORDS],
+            used: WORDS,
+        };
         let mut word = seed as u32;
-        state[0] = word;
-        for (i, entry) in (1..).zip(&mut state[1..]) {
+        generator.state[0] = word;
+        for (i, entry) in (1..).zip(&mut generator.state[1..]) {
             word = (word ^ (word >> 30))
                 .wrapping_mul(1_812_433_253)
                 .wrapping_add(i);
             *entry = word;
         }
-        Self { state, used: WORDS }
+        generator
     }
 
     /// The next 32 bits.
     pub fn next_u32(&mut self) -> u32 {
-        if self.used == WORDS {
-            twist(&mut self.state);
-            self.used = 0;
+        if self.used >= WORDS {
+            self.refill();
         }
-        let word = temper(self.state[self.used]);
+        let word = self.state.get(self.used).copied();
         self.used += 1;
-        word
+        temper(word.unwrap_or_default())
+    }
+
+    /// A function of its own, for there is one for several shuffles.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self) {
+        twist(&mut self.state);
+        self.used = 0;
     }
 
     /// The next 624 draws of a generator of which a whole number of blocks was used.

@@ -11,6 +11,7 @@ use crate::filter_bank::MAX_TAPS;
 use crate::lanes::Lanes;
 use crate::lifting::Step;
 use crate::polyphase::{Apart, Joined, Terms, combine, combine_pairs, deinterleave, interleave};
+use crate::slices::split_mut;
 use core::ops::Range;
 
 /// Pairs of coefficients that are made at once: their samples stay in the first cache.
@@ -37,7 +38,8 @@ impl Beyond {
             Self::Extension(mode) => mode.sample(index, length),
             Self::Nothing => ExtensionMode::Zero.sample(index, length),
             Self::Around { period } => {
-                let at = index.rem_euclid(period as isize) as usize;
+                let at = index.checked_rem_euclid(period as isize);
+                let at = at.unwrap_or(0) as usize;
                 [(at, i16::from(at < length)), (0, 0), (0, 0)]
             }
         }
@@ -125,7 +127,7 @@ impl<F: Real> Frame<F> {
     }
 
     fn chunk(&self) -> usize {
-        chunk(self.coefficients, self.taps)
+        chunk(self.coefficients, self.taps).max(1)
     }
 
     /// `low[k]`, `high[k]`: the sums of the coefficient's samples times their taps, by convolution or in
@@ -150,8 +152,8 @@ impl<F: Real> Frame<F> {
         } else {
             0
         };
-        let (even, odd) = scratch.split_at_mut(scratch.len().min(chunk + self.half()));
-        let (low, high) = (&mut low[done..], &mut high[done..]);
+        let (even, odd) = split_mut(scratch, chunk + self.half());
+        let [low, high] = [low, high].map(|band| band.get_mut(done..).unwrap_or_default());
         let bands = low.chunks_mut(chunk).zip(high.chunks_mut(chunk));
         for (index, (low, high)) in bands.enumerate() {
             let first = 2 * (done + index * chunk) as isize + self.shift();
@@ -219,7 +221,7 @@ impl<F: Real> Frame<F> {
         T: Element<Real = F>,
     {
         let copied = count + self.half() - 1;
-        let (first, rest) = scratch.split_at_mut(scratch.len().min(copied));
+        let (first, rest) = split_mut(scratch, copied);
         let second = rest.get_mut(..copied).unwrap_or_default();
         let before = start + 1 - self.half() as isize;
         self.copy::<L, _>(bands[0], before, factors.scales[0], first);
@@ -239,12 +241,14 @@ impl<F: Real> Frame<F> {
         L: Lanes<F>,
         T: Element<Real = F>,
     {
-        let before = (-first).clamp(0, to.len() as isize) as usize;
-        let inside = (self.coefficients as isize - first).clamp(before as isize, to.len() as isize);
+        let length = to.len() as isize;
+        let before = (-first).max(0).min(length) as usize;
+        let inside = self.coefficients as isize - first;
+        let inside = inside.max(before as isize).min(length);
         let from = (first + before as isize).max(0) as usize;
         let own = band.get(from..from + inside as usize - before);
-        let (outside, rest) = to.split_at_mut(before);
-        let (to, behind) = rest.split_at_mut(inside as usize - before);
+        let (outside, rest) = split_mut(to, before);
+        let (to, behind) = split_mut(rest, inside as usize - before);
         scale::<L, _, _, _>(own.unwrap_or_default(), by, to);
         let edges = [(first, outside), (first + inside, behind)];
         for (first, edge) in edges {
@@ -422,7 +426,7 @@ impl<F: Real> Frame<F> {
             combine::<L, _, _, _>(&terms, &mut Joined(samples));
         }
         let chunk = self.chunk();
-        let (pairs, scratch) = scratch.split_at_mut(scratch.len().min(2 * chunk));
+        let (pairs, scratch) = split_mut(scratch, 2 * chunk);
         let (even, odd) = pairs.split_at_mut(pairs.len() / 2);
         let mut edges = Edges {
             frame: self,
@@ -505,7 +509,7 @@ impl<F: Real> Frame<F> {
         if (0..count).contains(&index) {
             Some(index as usize)
         } else if self.beyond.is_periodized() {
-            Some(index.rem_euclid(count) as usize)
+            index.checked_rem_euclid(count).map(|at| at as usize)
         } else {
             None
         }
@@ -612,12 +616,14 @@ where
     let inside = pairs_inside(first, even.len(), samples.len());
     let start = (first + 2 * inside.start as isize).max(0) as usize;
     if let Some(samples) = samples.get_mut(start..start + 2 * inside.len()) {
-        interleave::<L, _, _>(&even[inside.clone()], &odd[inside.clone()], samples);
+        let [even, odd] = [even, odd].map(|half| half.get(inside.clone()).unwrap_or_default());
+        interleave::<L, _, _>(even, odd, samples);
     }
     // Of the pairs at the ends one sample may be inside.
     for outside in [0..inside.start, inside.end..even.len()] {
         for pair in outside {
-            for (index, value) in (first + 2 * pair as isize..).zip([even[pair], odd[pair]]) {
+            let values = [even, odd].map(|half| half.get(pair).copied().unwrap_or(F::ZERO));
+            for (index, value) in (first + 2 * pair as isize..).zip(values) {
                 let at = usize::try_from(index).ok();
                 if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
                     *sample = U::from_real(value);
@@ -702,7 +708,7 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
         // Coefficients from `u − (L/2 − 1)` for the first pair to `u` for the last.
         let first = start + 1 - half as isize;
         let copied = (count + half - 1).min(self.scratch.len() / 2);
-        let (low, high) = self.scratch.split_at_mut(copied);
+        let (low, high) = split_mut(self.scratch, copied);
         for (index, (low, high)) in (first..).zip(low.iter_mut().zip(high.iter_mut())) {
             let at = self.frame.coefficient(index);
             let get = |band: &[T]| {
@@ -727,7 +733,8 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
 #[inline(always)]
 fn pairs_inside(first: isize, pairs: usize, length: usize) -> Range<usize> {
     let pairs = pairs as isize;
-    let start = ((1 - first).div_euclid(2)).clamp(0, pairs);
-    let end = ((length as isize - first).div_euclid(2)).clamp(start, pairs);
+    let start = (1 - first).div_euclid(2).max(0).min(pairs);
+    let end = (length as isize - first).div_euclid(2);
+    let end = end.max(start).min(pairs);
     start as usize..end as usize
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, check_rows, check_scratch};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::FilterBank;
 use crate::isa::Isa;
+use crate::slices::{split, split_mut};
 use core::ops::Range;
 
 /// The most levels: each at least halves what is left of an axis.
@@ -356,19 +357,19 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
         coefficients: &mut [F],
         scratch: &mut [F],
     ) {
-        let (mut to, scratch) = scratch.split_at_mut(self.between(1));
-        let (mut from, scratch) = scratch.split_at_mut(self.between(2));
+        let (mut to, scratch) = split_mut(scratch, self.between(1));
+        let (mut from, scratch) = split_mut(scratch, self.between(2));
         let last = product(self.shape_after(self.levels));
-        let (coarsest, mut details) = coefficients.split_at_mut(last);
+        let (coarsest, mut details) = split_mut(coefficients, last);
         for level in 1..=self.levels {
             let length = product(self.shape_after(level));
-            let finer = details.len() - ((1 << D) - 1) * length;
-            let (coarser, own) = details.split_at_mut(finer);
+            let finer = details.len().saturating_sub(((1 << D) - 1) * length);
+            let (coarser, own) = split_mut(details, finer);
             details = coarser;
             let approximation = if level == self.levels {
                 &mut *coarsest
             } else {
-                &mut to[..length]
+                to.get_mut(..length).unwrap_or_default()
             };
             let (data, stride) = match level {
                 1 => (data, stride),
@@ -389,28 +390,28 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
         stride: usize,
         scratch: &mut [F],
     ) {
-        let (mut to, scratch) = scratch.split_at_mut(self.between(1));
-        let (mut from, scratch) = scratch.split_at_mut(self.between(2));
+        let (mut to, scratch) = split_mut(scratch, self.between(1));
+        let (mut from, scratch) = split_mut(scratch, self.between(2));
         if self.levels % 2 == 1 {
             core::mem::swap(&mut from, &mut to);
         }
         let last = product(self.shape_after(self.levels));
-        let (coarsest, mut details) = coefficients.split_at(last);
+        let (coarsest, mut details) = split(coefficients, last);
         for level in (1..=self.levels).rev() {
             let length = product(self.shape_after(level));
-            let (own, finer) = details.split_at(((1 << D) - 1) * length);
+            let (own, finer) = split(details, ((1 << D) - 1) * length);
             details = finer;
             let approximation = if level == self.levels {
                 coarsest
             } else {
-                &from[..length]
+                from.get(..length).unwrap_or_default()
             };
             let frames = self.frames(level, side, Direction::Scatter);
             if level == 1 {
                 synthesise_level(self.isa, &frames, approximation, own, data, stride, scratch);
             } else {
                 let shape = self.shape_after(level - 1);
-                let to = &mut to[..product(shape)];
+                let to = to.get_mut(..product(shape)).unwrap_or_default();
                 let stride = outer_stride(row_major(shape));
                 synthesise_level(self.isa, &frames, approximation, own, to, stride, scratch);
             }
@@ -731,13 +732,13 @@ fn analyse_level<F: Real, const D: usize>(
             Analyse {
                 frame,
                 factors: None,
-                signal: &data[..frame.samples],
+                signal: data.get(..frame.samples).unwrap_or_default(),
                 bands: [approximation, details],
                 scratch,
             },
         ),
         [rows, columns] => {
-            let mut details = details.chunks_exact_mut(approximation.len());
+            let mut details = details.chunks_exact_mut(approximation.len().max(1));
             let mut detail = || details.next().unwrap_or_default();
             F::analyse_plane(
                 isa,
@@ -837,12 +838,12 @@ fn synthesise_level<F: Real, const D: usize>(
                 frame,
                 factors: None,
                 bands: [approximation, details],
-                signal: &mut data[..frame.samples],
+                signal: data.get_mut(..frame.samples).unwrap_or_default(),
                 scratch,
             },
         ),
         [rows, columns] => {
-            let mut details = details.chunks_exact(approximation.len());
+            let mut details = details.chunks_exact(approximation.len().max(1));
             let mut detail = || details.next().unwrap_or_default();
             F::synthesise_plane(
                 isa,

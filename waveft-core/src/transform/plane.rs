@@ -11,6 +11,7 @@ use crate::element::Real;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::{LaneKernel, Lanes};
 use crate::polyphase::{Ahead, Apart, Sink, Split, Terms, combine};
+use crate::slices::{self, split_mut};
 use core::array::from_fn;
 use core::ops::Range;
 
@@ -58,14 +59,15 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
         let Plane { rows, columns } = self.plane;
         let half = columns.half_length();
         let extension = columns.extension();
-        let (low, scratch) = self.scratch.split_at_mut(2 * half);
+        let (low, scratch) = split_mut(self.scratch, 2 * half);
         let high = scratch.get_mut(..2 * half).unwrap_or_default();
-        let count = self.bands[0].len() / columns.coefficients;
-        let mut bands = (self.bands).map(|band| band.chunks_exact_mut(columns.coefficients));
+        let width = columns.coefficients.max(1);
+        let count = self.bands[0].len() / width;
+        let mut bands = (self.bands).map(|band| band.chunks_exact_mut(width));
         for k in self.first..rows.coefficients.min(self.first + count) {
             let split = Split {
                 length: columns.samples,
-                halves: [&mut *low, &mut *high].map(|line| columns.own(line.split_at_mut(half))),
+                halves: [&mut *low, &mut *high].map(|line| columns.own(split_mut(line, half))),
             };
             // What the next row of coefficients needs that this one does not.
             let next = (2 * k as isize + rows.shift() + 2 * rows.half() as isize).max(0) as usize;
@@ -80,7 +82,7 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
             let bands = [(low_low, low_high), (high_low, high_high)];
             for (line, (band, other)) in [&mut *low, &mut *high].into_iter().zip(bands) {
                 extension.apply(line);
-                columns.filter::<L, _>(line.split_at(half), band, other);
+                columns.filter::<L, _>(slices::split(line, half), band, other);
             }
         }
     }
@@ -173,8 +175,8 @@ impl<F: Real> LaneKernel<F> for SynthesisePlane<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<F>>(self) {
         let Plane { rows, columns } = self.plane;
-        let (pair, scratch) = self.scratch.split_at_mut(4 * columns.coefficients);
-        let (beyond, scratch) = scratch.split_at_mut(columns.samples);
+        let (pair, scratch) = split_mut(self.scratch, 4 * columns.coefficients);
+        let (beyond, scratch) = split_mut(scratch, columns.samples);
         let target = self.target.start as isize..self.target.end as isize;
         // First the target, then what its extension takes from beyond the ends.
         let [before, behind] = rows.outside();
@@ -207,7 +209,7 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
     pair: &'p mut [F],
 ) -> [[&'p [F]; 2]; 2] {
     let width = plane.columns.coefficients;
-    let mut parts = pair.chunks_exact_mut(width);
+    let mut parts = pair.chunks_exact_mut(width.max(1));
     let mut rows: [[&mut [F]; 2]; 2] = from_fn(|_| from_fn(|_| parts.next().unwrap_or_default()));
     let bands = [[low_low, high_low], [low_high, high_high]];
     for (bands, [even, odd]) in bands.into_iter().zip(&mut rows) {

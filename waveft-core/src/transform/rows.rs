@@ -5,6 +5,7 @@ use super::plane::{analyse_rows, fold_row, row_mut, synthesise_rows};
 use crate::element::Real;
 use crate::lanes::{LaneKernel, Lanes};
 use crate::polyphase::Apart;
+use crate::slices::split_mut;
 
 /// A band or a signal whose entry `i` is the row at `i · stride`.
 pub(super) struct Rows<S> {
@@ -62,7 +63,7 @@ impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<F>>(self) {
         let Self { frame, width, .. } = self;
-        let (even, odd) = self.scratch.split_at_mut(width);
+        let (even, odd) = split_mut(self.scratch, width);
         let odd = odd.get_mut(..width).unwrap_or_default();
         let Rows { data, stride } = self.signal;
         // First the signal, then what its extension takes from beyond the ends.
@@ -78,7 +79,9 @@ impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
                     if part > 0 {
                         fold_row(frame, index, row, data, stride);
                     } else if let Some(to) = row_mut(data, index, stride, width) {
-                        to.copy_from_slice(row);
+                        for (to, &sample) in to.iter_mut().zip(row) {
+                            *to = sample;
+                        }
                     }
                 }
             }

@@ -2,16 +2,19 @@
 #![allow(dead_code, unreachable_pub)]
 
 use crate::little_endian::elements;
+use proptest::prelude::*;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use waveft_core::element::{Element, Real};
 use waveft_core::filter_bank::{FilterBank, Wavelet, wavelets};
 use waveft_core::geometry::{Atom, Geometry};
+use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
 use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather};
 
 /// One layer's update, owning its slices.
+#[derive(Clone, Debug)]
 pub struct Layer<F: 'static> {
     pub atoms: SortedAtoms<Vec<Atom>>,
     pub coefficients: Vec<F>,
@@ -59,6 +62,44 @@ impl<F: Real> Layer<F> {
     pub fn shape(&self) -> (usize, usize) {
         self.delta().shape()
     }
+}
+
+/// ΔW, `M × N` whatever the storage.
+pub fn formed<F: Real>(layer: &Layer<F>, transposed: bool) -> Vec<F> {
+    let (rows, columns) = layer.shape();
+    let mut stored = vec![F::zero(); rows * columns];
+    let mut matrix = MatrixMut::new(&mut stored, rows, columns).unwrap();
+    layer.delta().write(&mut matrix).unwrap();
+    if !transposed {
+        return stored;
+    }
+    let entry = |index: usize| stored[index % rows * columns + index / rows];
+    (0..rows * columns).map(entry).collect()
+}
+
+/// Any wavelet or none, a shape, a share of its places, a seed.
+pub fn layers() -> impl Strategy<
+    Value = (
+        Option<&'static Wavelet>,
+        (usize, usize),
+        Vec<f64>,
+        u64,
+        bool,
+    ),
+> {
+    let wavelet = prop_oneof![
+        1 => Just(None),
+        9 => (0..wavelets::ALL.len()).prop_map(|i| Some(&wavelets::ALL[i])),
+    ];
+    let shape = (1usize..60, 1usize..60);
+    (wavelet, shape, 0.0..1.0f64, any::<u64>(), any::<bool>()).prop_flat_map(
+        |(wavelet, shape, share, seed, transposed)| {
+            // Sparse ones as often as dense ones.
+            let n = ((shape.0 * shape.1) as f64 * share.powi(4)) as usize;
+            let spectrum = prop::collection::vec(-1.0..1.0f64, n.max(1));
+            spectrum.prop_map(move |spectrum| (wavelet, shape, spectrum, seed, transposed))
+        },
+    )
 }
 
 /// The wavelet that PEFT uses under a name.

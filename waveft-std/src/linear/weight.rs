@@ -172,13 +172,13 @@ impl<'a> Weight<'a> {
     }
 
     /// Adds an update and keeps what it overwrites.
-    pub(super) fn add(&mut self, delta: &DeltaWeight<'_, f32>) -> Result<(), waveft_core::Error> {
+    pub(crate) fn add(&mut self, delta: &DeltaWeight<'_, f32>) -> Result<(), waveft_core::Error> {
         let (rows, columns) = self.stored();
         with_stored!(&mut self.elements, stored => stored.add(delta, rows, columns))
     }
 
     /// Puts back what the last addition overwrote, which was of this update.
-    pub(super) fn undo(&mut self, delta: &DeltaWeight<'_, f32>) -> Result<(), waveft_core::Error> {
+    pub(crate) fn undo(&mut self, delta: &DeltaWeight<'_, f32>) -> Result<(), waveft_core::Error> {
         let (rows, columns) = self.stored();
         with_stored!(&mut self.elements, stored => stored.undo(delta, rows, columns))
     }

@@ -1,0 +1,13 @@
+//! Slices cut where they are known to be long enough, but not to the compiler.
+
+/// The first `at` elements and the others.
+#[inline(always)]
+pub(crate) fn split<T>(slice: &[T], at: usize) -> (&[T], &[T]) {
+    slice.split_at(at.min(slice.len()))
+}
+
+/// The first `at` elements and the others.
+#[inline(always)]
+pub(crate) fn split_mut<T>(slice: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
+    slice.split_at_mut(at.min(slice.len()))
+}
