@@ -11,7 +11,7 @@ use crate::geometry::Geometry;
 use crate::lanes::HAS_VECTORS;
 
 /// Elements of scratch that [`DeltaWeight::apply`] and [`DeltaWeight::apply_transposed`] need: `lanes · (C + 3 L + 206)`, or a few
-/// more, for a stored weight of `C` columns; there are 16 lanes on x86-64, else at most 8.
+/// more, for a stored weight of `C` columns; there are 16 lanes on x86-64, 8 with other vectors, 1 without.
 ///
 /// ```
 /// use waveft_core::{geometry::Geometry, operator::apply_scratch_len};
