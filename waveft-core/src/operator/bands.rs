@@ -4,7 +4,6 @@ use super::block::{Block, BlockMut, GROUP, ROWS, groups};
 use super::side::Side;
 use crate::element::{Element, Real};
 use crate::lanes::Lanes;
-use crate::slices::split_mut;
 use core::ops::Range;
 
 /// Vectors of memory that an analysis or a synthesis needs for itself.
@@ -35,7 +34,7 @@ impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
         block: Block<'a, T>,
         memory: &'a mut [F],
     ) -> Self {
-        let (rows, samples) = split_mut(memory, ROWS * L::WIDTH);
+        let (rows, samples) = split(memory, ROWS * L::WIDTH);
         let reach = history(side.axis.taps()) * L::WIDTH;
         samples.get_mut(..reach).unwrap_or_default().fill(F::ZERO);
         Self {
@@ -66,7 +65,7 @@ impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
         let [low, high] = self.side.filters;
         let length = group.len() * L::WIDTH;
         let reach = history(low.len()) * L::WIDTH;
-        let (_, fresh) = split_mut(self.samples, reach);
+        let (_, fresh) = split(self.samples, reach);
         self.block.read::<L>(group, self.rows, fresh);
         if low.len() <= 1 {
             return copy(fresh, slots, length);
@@ -94,7 +93,7 @@ impl<'a, F: Real, T: Element<Real = F>> Analysis<'a, F, T> {
     #[inline(always)]
     pub(super) fn all<L: Lanes<F>>(mut self, slots: &mut [F]) {
         for group in groups(self.first_group(), self.slots()) {
-            let (_, here) = split_mut(slots, group.start * L::WIDTH);
+            let (_, here) = split(slots, group.start * L::WIDTH);
             self.group::<L>(group, here);
         }
     }
@@ -118,7 +117,7 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
         scaling: F,
         memory: &'a mut [F],
     ) -> Self {
-        let (rows, samples) = split_mut(memory, ROWS * L::WIDTH);
+        let (rows, samples) = split(memory, ROWS * L::WIDTH);
         Self {
             side,
             block,
@@ -146,7 +145,7 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
     #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &[F]) {
         let [low, high] = self.side.filters;
-        let (samples, _) = split_mut(self.samples, GROUP * L::WIDTH);
+        let (samples, _) = split(self.samples, GROUP * L::WIDTH);
         if low.len() <= 1 {
             copy(slots, samples, group.len() * L::WIDTH);
         } else if let (&[low_0, low_1], &[high_0, high_1]) = (low, high) {
@@ -168,7 +167,7 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
         for group in groups(self.first_group(), self.features()) {
             let length = group.len() * L::WIDTH;
             self.group::<L>(group, rest);
-            let (used, behind) = split_mut(rest, length);
+            let (used, behind) = split(rest, length);
             clear::<L, F>(used);
             rest = behind;
         }
@@ -195,7 +194,7 @@ fn exchange<L: Lanes<F>, F: Copy>(from: &[F], to: &mut [F], matrix: [[F; 2]; 2])
 
 #[inline(always)]
 fn store_pair<L: Lanes<F>, F>(pair: [L; 2], to: &mut [F]) {
-    let (first, second) = split_mut(to, L::WIDTH);
+    let (first, second) = split(to, L::WIDTH);
     pair[0].store(first);
     pair[1].store(second);
 }
@@ -215,6 +214,15 @@ fn pair_of_samples<L: Lanes<F>, F: Real>(filters: [&[F]; 2], slots: &[F]) -> [L;
         }
     }
     samples
+}
+
+/// The first `length` elements and the others, or all and none if there are fewer.
+#[inline(always)]
+pub(super) fn split<F>(elements: &mut [F], length: usize) -> (&mut [F], &mut [F]) {
+    match elements.len() < length {
+        true => (elements, &mut []),
+        false => elements.split_at_mut(length),
+    }
 }
 
 /// Zeros in whole vectors. Not `fill`, whose call of another function costs as much as a few of them.

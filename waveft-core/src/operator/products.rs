@@ -4,14 +4,13 @@
 //! the first-level cache; only the slots of the other side are kept whole and reached at random.
 
 use super::DeltaWeight;
-use super::bands::{Analysis, Synthesis, clear, history, memory, shift};
+use super::bands::{Analysis, Synthesis, clear, history, memory, shift, split};
 use super::block::{Block, BlockMut, GROUP, LINE, groups};
 use super::side::{Side, slots};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::geometry::{Atom, Geometry};
 use crate::lanes::{LaneKernel, Lanes, MOST_LANES, sum_lanes};
-use crate::slices::split_mut;
 use core::ops::Range;
 
 /// Elements of scratch with the slots of the stored weight's columns kept so many times: these, a group's slots, what an analysis or a
@@ -26,9 +25,9 @@ pub(super) const fn scratch_len<F>(geometry: Geometry, times: usize) -> usize {
 #[inline(always)]
 fn parts<L: Lanes<F>, F>(scratch: &mut [F], kept: usize, taps: usize) -> [&mut [F]; 3] {
     let before = scratch.as_ptr().align_offset(LINE);
-    let (_, scratch) = split_mut(scratch, before);
-    let (kept, rest) = split_mut(scratch, kept * L::WIDTH);
-    let (group, memory) = split_mut(rest, (GROUP + history(taps)) * L::WIDTH);
+    let (_, scratch) = split(scratch, before);
+    let (kept, rest) = split(scratch, kept * L::WIDTH);
+    let (group, memory) = split(rest, (GROUP + history(taps)) * L::WIDTH);
     [kept, group, memory]
 }
 
@@ -151,7 +150,7 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Backward<'_, '_, F, T> {
         let columns = if inputs.is_rows { outputs } else { inputs };
         let count = columns.slots();
         let [kept, group, memory] = parts::<L, F>(self.scratch, 2 * count, taps);
-        let (analysed, spread) = split_mut(kept, count * L::WIDTH);
+        let (analysed, spread) = split(kept, count * L::WIDTH);
         clear::<L, F>(spread);
         for tokens in blocks::<L, F>(self.input.shape()[0]) {
             let input = (inputs, block(self.input, &tokens));
@@ -245,7 +244,7 @@ fn sweep_synthesis<L: Lanes<F>, F: Real, T: Element<Real = F>>(
     for group in groups(synthesis.first_group(), synthesis.features()) {
         let (start, length) = (group.start, group.len());
         let end = group.end.next_multiple_of(2) + shared;
-        let (_, fresh) = split_mut(slots_of_group, (filled - start) * L::WIDTH);
+        let (_, fresh) = split(slots_of_group, (filled - start) * L::WIDTH);
         clear::<L, F>(fresh);
         filled = end;
         let part = atoms.before(end);
