@@ -18,12 +18,12 @@ mod inside_out;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../waveft-core/src/isa.rs"]
 mod isa;
-#[allow(dead_code, unreachable_pub)]
 /// What the sampler asks of the core's vectors: that there are any.
 mod lanes {
     pub(crate) const HAS_VECTORS: bool = true;
 }
 
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../waveft-core/src/sampling/mersenne_twister.rs"]
 mod mersenne_twister;
 
@@ -162,7 +162,7 @@ fn check_inside_out(total: u64, seed: u64, count: u32) {
     }
     let count = (u64::from(count) % total + 1) as usize;
     let mut expected: Vec<u64> = (0..total).collect();
-    let mut generator = MersenneTwister::new(seed);
+    let mut generator = waveft_core::sampling::MersenneTwister::new(seed);
     for i in 0..total {
         let high = u64::from(generator.next_u32()) << 32;
         let chosen = (high | u64::from(generator.next_u32())) % (i + 1);
@@ -179,7 +179,7 @@ fn check_inside_out(total: u64, seed: u64, count: u32) {
 
 /// Torch's forward shuffle as it is: in full, or, where that is too much, on the entries that were displaced.
 fn forward(total: u64, seed: u64, count: usize) -> Vec<u64> {
-    let mut generator = MersenneTwister::new(seed);
+    let mut generator = waveft_core::sampling::MersenneTwister::new(seed);
     if total <= 10_000 {
         let mut entries: Vec<u64> = (0..total).collect();
         for i in 0..total - 1 {
