@@ -11,3 +11,15 @@ pub(crate) fn split<T>(slice: &[T], at: usize) -> (&[T], &[T]) {
 pub(crate) fn split_mut<T>(slice: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
     slice.split_at_mut(at.min(slice.len()))
 }
+
+/// The elements from `at` on.
+#[inline(always)]
+pub(crate) fn rest<T>(slice: &[T], at: usize) -> &[T] {
+    split(slice, at).1
+}
+
+/// The elements from `at` on.
+#[inline(always)]
+pub(crate) fn rest_mut<T>(slice: &mut [T], at: usize) -> &mut [T] {
+    split_mut(slice, at).1
+}

@@ -2,11 +2,14 @@
 //! nobody defines.
 #![no_std]
 
+use core::ops::Range;
+use half::{bf16, f16};
 use waveft_core::Error;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::extension_mode::ExtensionMode;
 use waveft_core::filter_bank::FilterBank;
 use waveft_core::geometry::{Atom, Axis, Geometry};
+use waveft_core::lifting::Lifting;
 use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_core::optimiser::{
@@ -15,7 +18,7 @@ use waveft_core::optimiser::{
 use waveft_core::sampling::{Location, MersenneTwister};
 use waveft_core::schedule::Schedule;
 use waveft_core::spectrum::{SortedAtoms, SparseSpectrum};
-use waveft_core::transform::{Dwt, Wavedec};
+use waveft_core::transform::{Algorithm, Band, Dwt, Wavedec};
 
 unsafe extern "C" {
     /// Not defined anywhere: what calls it does not link.
@@ -224,6 +227,348 @@ entries! {
     ) -> Checked {
         plan.inverse(coefficients, array, scratch)
     }
+    fn delta_rows(delta: &DeltaWeight<'static, f32>, rows: Range<usize>) -> Result<DeltaWeight<'static, f32>, Error> {
+        delta.rows(rows)
+    }
+    fn delta_dense_scratch_len(delta: &DeltaWeight<'_, f32>) -> Result<usize, Error> {
+        let _ = delta.is_dense();
+        delta.dense_scratch_len()
+    }
+    fn dwt_with_algorithm(dwt: Dwt<'static, f32>, algorithm: Algorithm) -> Result<Dwt<'static, f32>, Error> {
+        dwt.with_algorithm(algorithm)
+    }
+    fn dwt_forward_along(
+        dwt: &Dwt<'_, f32>,
+        axis: usize,
+        signal: &Rows<'_>,
+        low: &mut RowsMut<'_>,
+        high: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.forward_along(axis, signal, low, high, scratch)
+    }
+    fn dwt_inverse_along(
+        dwt: &Dwt<'_, f32>,
+        axis: usize,
+        low: &Rows<'_>,
+        high: &Rows<'_>,
+        signal: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.inverse_along(axis, low, high, signal, scratch)
+    }
+    fn dwt_forward_adjoint_along(
+        dwt: &Dwt<'_, f32>,
+        axis: usize,
+        low: &Rows<'_>,
+        high: &Rows<'_>,
+        signal: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.forward_adjoint_along(axis, low, high, signal, scratch)
+    }
+    fn dwt_inverse_adjoint_along(
+        dwt: &Dwt<'_, f32>,
+        axis: usize,
+        signal: &Rows<'_>,
+        low: &mut RowsMut<'_>,
+        high: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.inverse_adjoint_along(axis, signal, low, high, scratch)
+    }
+    fn lifting_analysis(lifting: &Lifting<'_, f32>, even: &mut [f32], odd: &mut [f32]) -> () {
+        lifting.analysis(even, odd);
+    }
+    fn lifting_synthesis(lifting: &Lifting<'_, f32>, low: &mut [f32], high: &mut [f32]) -> () {
+        lifting.synthesis(low, high);
+    }
+    fn lifting_analysis_adjoint(lifting: &Lifting<'_, f32>, low: &mut [f32], high: &mut [f32]) -> () {
+        lifting.analysis_adjoint(low, high);
+    }
+    fn lifting_synthesis_adjoint(lifting: &Lifting<'_, f32>, even: &mut [f32], odd: &mut [f32]) -> () {
+        lifting.synthesis_adjoint(even, odd);
+    }
+    fn wavedec_band(plan: &Wavedec<'_, f32, 2>, level: usize, detail: [bool; 2]) -> Result<Band<2>, Error> {
+        plan.band(level, detail)
+    }
+    fn wavedec_forward_adjoint(
+        plan: &Wavedec<'_, f32, 2>,
+        coefficients: &[f32],
+        array: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.forward_adjoint(coefficients, array, scratch)
+    }
+    fn wavedec_inverse_adjoint(
+        plan: &Wavedec<'_, f32, 2>,
+        array: &Rows<'_>,
+        coefficients: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.inverse_adjoint(array, coefficients, scratch)
+    }
+    fn wavedec_forward_rows(
+        plan: &Wavedec<'_, f32, 2>,
+        level: usize,
+        rows: Range<usize>,
+        array: &Rows<'_>,
+        bands: [&mut [f32]; 4],
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.forward_rows(level, rows, array, bands, scratch)
+    }
+    fn wavedec_inverse_rows(
+        plan: &Wavedec<'_, f32, 2>,
+        level: usize,
+        rows: Range<usize>,
+        bands: [&[f32]; 4],
+        array: &mut RowsMut<'_>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.inverse_rows(level, rows, bands, array, scratch)
+    }
+    fn wavedec_line_forward(
+        plan: &Wavedec<'_, f32, 1>,
+        array: &Array<'_, f32, 1>,
+        coefficients: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.forward(array, coefficients, scratch)
+    }
+    fn wavedec_line_inverse(
+        plan: &Wavedec<'_, f32, 1>,
+        coefficients: &[f32],
+        array: &mut ArrayMut<'_, f32, 1>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.inverse(coefficients, array, scratch)
+    }
+    fn wavedec_space_new(
+        axes: [(FilterBank<'static, f32>, ExtensionMode); 3],
+        shape: [usize; 3],
+        levels: usize,
+    ) -> Result<Wavedec<'static, f32, 3>, Error> {
+        Wavedec::new(axes, shape, levels)
+    }
+    fn wavedec_space_forward(
+        plan: &Wavedec<'_, f32, 3>,
+        array: &Array<'_, f32, 3>,
+        coefficients: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.forward(array, coefficients, scratch)
+    }
+    fn wavedec_space_inverse(
+        plan: &Wavedec<'_, f32, 3>,
+        coefficients: &[f32],
+        array: &mut ArrayMut<'_, f32, 3>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.inverse(coefficients, array, scratch)
+    }
+    fn array_space_with_strides(
+        data: &'static [f32],
+        shape: [usize; 3],
+        strides: [usize; 3],
+    ) -> Result<Array<'static, f32, 3>, Error> {
+        Array::with_strides(data, shape, strides)
+    }
+    fn delta_add_double(delta: &DeltaWeight<'_, f64>, weight: &mut MatrixMut<'_, f64>) -> Checked {
+        delta.add(weight)
+    }
+    fn delta_add_recording_double(
+        delta: &DeltaWeight<'_, f64>,
+        weight: &mut MatrixMut<'_, f64>,
+        undo: &mut [f64],
+    ) -> Checked {
+        delta.add_recording(weight, undo)
+    }
+    fn delta_undo_double(delta: &DeltaWeight<'_, f64>, weight: &mut MatrixMut<'_, f64>, undo: &[f64]) -> Checked {
+        delta.undo(weight, undo)
+    }
+    fn delta_apply_double(
+        delta: &DeltaWeight<'_, f64>,
+        x: &Array<'_, f64, 2>,
+        y: &mut ArrayMut<'_, f64, 2>,
+        scratch: &mut [f64],
+    ) -> Checked {
+        delta.apply(x, y, scratch)
+    }
+    fn delta_backward_double(
+        delta: &DeltaWeight<'_, f64>,
+        x: &Array<'_, f64, 2>,
+        dy: &Array<'_, f64, 2>,
+        dx: &mut ArrayMut<'_, f64, 2>,
+        gradient: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Checked {
+        delta.backward(x, dy, dx, gradient, scratch)
+    }
+    fn dwt_forward_double(
+        dwt: &Dwt<'_, f64>,
+        signal: &[f64],
+        low: &mut [f64],
+        high: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Checked {
+        dwt.forward(signal, low, high, scratch)
+    }
+    fn dwt_inverse_double(
+        dwt: &Dwt<'_, f64>,
+        low: &[f64],
+        high: &[f64],
+        signal: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Checked {
+        dwt.inverse(low, high, signal, scratch)
+    }
+    fn wavedec_forward_double(
+        plan: &Wavedec<'_, f64, 2>,
+        array: &Array<'_, f64, 2>,
+        coefficients: &mut [f64],
+        scratch: &mut [f64],
+    ) -> Checked {
+        plan.forward(array, coefficients, scratch)
+    }
+    fn wavedec_inverse_double(
+        plan: &Wavedec<'_, f64, 2>,
+        coefficients: &[f64],
+        array: &mut ArrayMut<'_, f64, 2>,
+        scratch: &mut [f64],
+    ) -> Checked {
+        plan.inverse(coefficients, array, scratch)
+    }
+    fn delta_add_bf16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, bf16>) -> Checked {
+        delta.add(weight)
+    }
+    fn delta_add_recording_bf16(
+        delta: &DeltaWeight<'_, f32>,
+        weight: &mut MatrixMut<'_, bf16>,
+        undo: &mut [bf16],
+    ) -> Checked {
+        delta.add_recording(weight, undo)
+    }
+    fn delta_undo_bf16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, bf16>, undo: &[bf16]) -> Checked {
+        delta.undo(weight, undo)
+    }
+    fn delta_apply_bf16(
+        delta: &DeltaWeight<'_, f32>,
+        x: &Array<'_, bf16, 2>,
+        y: &mut ArrayMut<'_, bf16, 2>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        delta.apply(x, y, scratch)
+    }
+    fn delta_backward_bf16(
+        delta: &DeltaWeight<'_, f32>,
+        x: &Array<'_, bf16, 2>,
+        dy: &Array<'_, bf16, 2>,
+        dx: &mut ArrayMut<'_, bf16, 2>,
+        gradient: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
+        delta.backward(x, dy, dx, gradient, scratch)
+    }
+    fn dwt_forward_bf16(
+        dwt: &Dwt<'_, f32>,
+        signal: &[bf16],
+        low: &mut [bf16],
+        high: &mut [bf16],
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.forward(signal, low, high, scratch)
+    }
+    fn dwt_inverse_bf16(
+        dwt: &Dwt<'_, f32>,
+        low: &[bf16],
+        high: &[bf16],
+        signal: &mut [bf16],
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.inverse(low, high, signal, scratch)
+    }
+    fn wavedec_forward_bf16(
+        plan: &Wavedec<'_, f32, 2>,
+        array: &Array<'_, bf16, 2>,
+        coefficients: &mut [bf16],
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.forward(array, coefficients, scratch)
+    }
+    fn wavedec_inverse_bf16(
+        plan: &Wavedec<'_, f32, 2>,
+        coefficients: &[bf16],
+        array: &mut ArrayMut<'_, bf16, 2>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.inverse(coefficients, array, scratch)
+    }
+    fn delta_add_f16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f16>) -> Checked {
+        delta.add(weight)
+    }
+    fn delta_add_recording_f16(
+        delta: &DeltaWeight<'_, f32>,
+        weight: &mut MatrixMut<'_, f16>,
+        undo: &mut [f16],
+    ) -> Checked {
+        delta.add_recording(weight, undo)
+    }
+    fn delta_undo_f16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f16>, undo: &[f16]) -> Checked {
+        delta.undo(weight, undo)
+    }
+    fn delta_apply_f16(
+        delta: &DeltaWeight<'_, f32>,
+        x: &Array<'_, f16, 2>,
+        y: &mut ArrayMut<'_, f16, 2>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        delta.apply(x, y, scratch)
+    }
+    fn delta_backward_f16(
+        delta: &DeltaWeight<'_, f32>,
+        x: &Array<'_, f16, 2>,
+        dy: &Array<'_, f16, 2>,
+        dx: &mut ArrayMut<'_, f16, 2>,
+        gradient: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Checked {
+        delta.backward(x, dy, dx, gradient, scratch)
+    }
+    fn dwt_forward_f16(
+        dwt: &Dwt<'_, f32>,
+        signal: &[f16],
+        low: &mut [f16],
+        high: &mut [f16],
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.forward(signal, low, high, scratch)
+    }
+    fn dwt_inverse_f16(
+        dwt: &Dwt<'_, f32>,
+        low: &[f16],
+        high: &[f16],
+        signal: &mut [f16],
+        scratch: &mut [f32],
+    ) -> Checked {
+        dwt.inverse(low, high, signal, scratch)
+    }
+    fn wavedec_forward_f16(
+        plan: &Wavedec<'_, f32, 2>,
+        array: &Array<'_, f16, 2>,
+        coefficients: &mut [f16],
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.forward(array, coefficients, scratch)
+    }
+    fn wavedec_inverse_f16(
+        plan: &Wavedec<'_, f32, 2>,
+        coefficients: &[f16],
+        array: &mut ArrayMut<'_, f16, 2>,
+        scratch: &mut [f32],
+    ) -> Checked {
+        plan.inverse(coefficients, array, scratch)
+    }
     fn matrix_new(data: &'static mut [f32], rows: usize, columns: usize) -> Result<MatrixMut<'static, f32>, Error> {
         MatrixMut::new(data, rows, columns)
     }
@@ -255,6 +600,15 @@ entries! {
         strides: [usize; 2],
     ) -> Result<RowsMut<'static>, Error> {
         ArrayMut::with_strides(data, shape, strides)
+    }
+    fn adam_w_apply_double(
+        update: &AdamWUpdate<f64>,
+        values: &mut [f64],
+        gradient: &[f64],
+        first: &mut [f64],
+        second: &mut [f64],
+    ) -> Checked {
+        update.apply(values, gradient, first, second)
     }
     fn rates_new(learning_rate: f64, weight_decay: f64) -> Result<Rates, Error> {
         Rates::new(learning_rate, weight_decay)

@@ -6,6 +6,7 @@ use super::rows::{AnalyseRows, Rows, SynthesiseRows};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::error::{Error, check_scratch};
+use crate::slices::{rest, rest_mut, split_mut};
 
 /// Lines that are synthesised side by side: two rows of them are scratch.
 const SIDE_BY_SIDE: usize = 512;
@@ -125,7 +126,7 @@ impl<F: Real> Dwt<'_, F> {
         check_scratch(self.along_scratch_len(), scratch.len())?;
         let (signal, low, high) = (signal.data(), low.data(), high.data());
         let [from, to, other] = lines.strides.map(|strides| strides[axis]);
-        if let (Some(side), Some(signal), Some(low), Some(high)) = (
+        if let (Some((side, width)), Some(signal), Some(low), Some(high)) = (
             lines.side_by_side(),
             T::as_reals(signal),
             T::as_reals_mut(low),
@@ -136,25 +137,25 @@ impl<F: Real> Dwt<'_, F> {
                     self.isa,
                     AnalyseRows {
                         frame,
-                        width: lines.shapes[0][side],
-                        signal: Rows::new(&signal[start..], from),
+                        width,
+                        signal: Rows::new(rest(signal, start), from),
                         bands: [
-                            Rows::new(&mut low[low_start..], to),
-                            Rows::new(&mut high[high_start..], other),
+                            Rows::new(rest_mut(low, low_start), to),
+                            Rows::new(rest_mut(high, high_start), other),
                         ],
                     },
                 );
             }
             return Ok(());
         }
-        let (line, scratch) = scratch.split_at_mut(frame.samples);
-        let (band, scratch) = scratch.split_at_mut(frame.coefficients);
-        let (other_band, scratch) = scratch.split_at_mut(frame.coefficients);
+        let (line, scratch) = split_mut(scratch, frame.samples);
+        let (band, scratch) = split_mut(scratch, frame.coefficients);
+        let (other_band, scratch) = split_mut(scratch, frame.coefficients);
         for [start, low_start, high_start] in lines.starts(D) {
-            gather(&signal[start..], from, line);
+            gather(rest(signal, start), from, line);
             self.analyse(frame, None, line, [&mut *band, &mut *other_band], scratch);
-            scatter(band, &mut low[low_start..], to);
-            scatter(other_band, &mut high[high_start..], other);
+            scatter(band, rest_mut(low, low_start), to);
+            scatter(other_band, rest_mut(high, high_start), other);
         }
         Ok(())
     }
@@ -176,22 +177,22 @@ impl<F: Real> Dwt<'_, F> {
         check_scratch(self.along_scratch_len(), scratch.len())?;
         let [to, from, other] = lines.strides.map(|strides| strides[axis]);
         let (low, high, signal) = (low.data(), high.data(), signal.data());
-        if let (Some(side), Some(low), Some(high)) =
+        if let (Some((side, width)), Some(low), Some(high)) =
             (lines.side_by_side(), T::as_reals(low), T::as_reals(high))
             && let Some(signal) = T::as_reals_mut(signal)
         {
             for [start, low_start, high_start] in lines.starts(side) {
-                for first in (0..lines.shapes[0][side]).step_by(SIDE_BY_SIDE) {
+                for first in (0..width).step_by(SIDE_BY_SIDE) {
                     F::synthesise_rows(
                         self.isa,
                         SynthesiseRows {
                             frame,
-                            width: SIDE_BY_SIDE.min(lines.shapes[0][side] - first),
+                            width: SIDE_BY_SIDE.min(width - first),
                             bands: [
-                                Rows::new(&low[low_start + first..], from),
-                                Rows::new(&high[high_start + first..], other),
+                                Rows::new(rest(low, low_start + first), from),
+                                Rows::new(rest(high, high_start + first), other),
                             ],
-                            signal: Rows::new(&mut signal[start + first..], to),
+                            signal: Rows::new(rest_mut(signal, start + first), to),
                             scratch: &mut *scratch,
                         },
                     );
@@ -199,14 +200,14 @@ impl<F: Real> Dwt<'_, F> {
             }
             return Ok(());
         }
-        let (line, scratch) = scratch.split_at_mut(frame.samples);
-        let (band, scratch) = scratch.split_at_mut(frame.coefficients);
-        let (other_band, scratch) = scratch.split_at_mut(frame.coefficients);
+        let (line, scratch) = split_mut(scratch, frame.samples);
+        let (band, scratch) = split_mut(scratch, frame.coefficients);
+        let (other_band, scratch) = split_mut(scratch, frame.coefficients);
         for [start, low_start, high_start] in lines.starts(D) {
-            gather(&low[low_start..], from, band);
-            gather(&high[high_start..], other, other_band);
+            gather(rest(low, low_start), from, band);
+            gather(rest(high, high_start), other, other_band);
             self.synthesise(frame, None, [&*band, &*other_band], line, scratch);
-            scatter(line, &mut signal[start..], to);
+            scatter(line, rest_mut(signal, start), to);
         }
         Ok(())
     }
@@ -248,10 +249,11 @@ impl<const D: usize> Lines<D> {
         Ok(())
     }
 
-    /// An axis along which lines are neighbours in every array.
-    fn side_by_side(&self) -> Option<usize> {
-        let neighbours = |axis: &usize| self.strides.iter().all(|strides| strides[*axis] == 1);
-        (0..D).find(|axis| *axis != self.axis && self.shapes[0][*axis] > 1 && neighbours(axis))
+    /// An axis along which lines are neighbours in every array, and its length.
+    fn side_by_side(&self) -> Option<(usize, usize)> {
+        let neighbours = |axis: usize| self.strides.iter().all(|strides| strides[axis] == 1);
+        let mut axes = self.shapes[0].into_iter().enumerate();
+        axes.find(|&(axis, length)| axis != self.axis && length > 1 && neighbours(axis))
     }
 
     /// Where lines begin in each array: the first of those side by side along axis `side`, if there is
@@ -266,6 +268,7 @@ impl<const D: usize> Lines<D> {
         (0..shape.into_iter().product()).map(move |mut line: usize| {
             let mut starts = [0; 3];
             for (axis, length) in shape.into_iter().enumerate().rev() {
+                let length = length.max(1);
                 for (start, strides) in starts.iter_mut().zip(self.strides) {
                     *start += line % length * strides[axis];
                 }

@@ -292,8 +292,8 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
             self.decompose(side, data, stride, coefficients, scratch);
             return Ok(());
         }
-        let (data, scratch) = scratch.split_at_mut(self.entries());
-        let (sums, scratch) = scratch.split_at_mut(coefficients.len());
+        let (data, scratch) = split_mut(scratch, self.entries());
+        let (sums, scratch) = split_mut(scratch, coefficients.len());
         for (to, from) in data.iter_mut().zip(places(array.shape(), array.strides())) {
             *to = array
                 .data()
@@ -328,8 +328,8 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
             self.recompose(side, coefficients, data, outer_stride(strides), scratch);
             return Ok(());
         }
-        let (data, scratch) = scratch.split_at_mut(self.entries());
-        let (terms, scratch) = scratch.split_at_mut(coefficients.len());
+        let (data, scratch) = split_mut(scratch, self.entries());
+        let (terms, scratch) = split_mut(scratch, coefficients.len());
         for (to, from) in terms.iter_mut().zip(coefficients) {
             *to = from.to_real();
         }
@@ -498,7 +498,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
             Some(_) if D > 2 => {
                 let largest = dwts.map(|dwt| dwt.length().max(2 * dwt.band_length()));
                 // Two whole arrays, two slices of one along the first axis, and a line.
-                2 * product(largest) + 2 * product(largest) / largest[0] + lines
+                2 * product(largest) + 2 * product(largest) / largest[0].max(1) + lines
             }
             _ => lines,
         }
@@ -549,8 +549,9 @@ fn outer_stride<const D: usize>(strides: [usize; D]) -> usize {
 fn places<const D: usize>(shape: [usize; D], strides: [usize; D]) -> impl Iterator<Item = usize> {
     (0..product(shape)).map(move |mut entry| {
         let mut place = 0;
-        for (length, stride) in shape.into_iter().zip(strides).rev() {
-            place += entry % length * stride;
+        for axis in (0..D).rev() {
+            let length = shape[axis].max(1);
+            place += entry % length * strides[axis];
             entry /= length;
         }
         place
@@ -770,23 +771,22 @@ fn analyse_axes<F: Real, const D: usize>(
             .each_ref()
             .map(|frame| frame.samples.max(2 * frame.coefficients)),
     );
-    let (mut to, scratch) = scratch.split_at_mut(half);
-    let (mut from, scratch) = scratch.split_at_mut(half);
+    let (mut to, scratch) = split_mut(scratch, half);
+    let (mut from, scratch) = split_mut(scratch, half);
     let mut shape = frames.each_ref().map(|frame| frame.samples);
-    from[..product(shape)].copy_from_slice(&data[..product(shape)]);
+    copy(data, from, product(shape));
     for (axis, frame) in frames.iter().enumerate() {
-        let (before, after) = (
-            product(shape),
-            frame.coefficients * product(shape) / shape[axis],
-        );
+        // Nothing here is zero, which the compiler cannot know: it would have chunks of nothing panic.
+        let before = product(shape).max(1);
+        let after = frame.coefficients * before / shape[axis].max(1);
         let arrays = from
             .chunks_exact(before)
-            .zip(to.chunks_exact_mut(2 * after));
+            .zip(to.chunks_exact_mut((2 * after).max(1)));
         for (array, bands) in arrays.take(1 << axis) {
-            let (low, high) = bands.split_at_mut(after);
-            let inner: usize = shape[axis + 1..].iter().product();
-            let blocks = array.chunks_exact(frame.samples * inner);
-            let size = frame.coefficients * inner;
+            let (low, high) = split_mut(bands, after);
+            let inner: usize = shape.iter().skip(axis + 1).product();
+            let blocks = array.chunks_exact((frame.samples * inner).max(1));
+            let size = (frame.coefficients * inner).max(1);
             let bands = low.chunks_exact_mut(size).zip(high.chunks_exact_mut(size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
@@ -816,9 +816,9 @@ fn analyse_axes<F: Real, const D: usize>(
         shape[axis] = frame.coefficients;
         core::mem::swap(&mut from, &mut to);
     }
-    let (first, rest) = from.split_at(approximation.len());
-    approximation.copy_from_slice(first);
-    details.copy_from_slice(&rest[..details.len()]);
+    let (first, others) = split(from, approximation.len());
+    copy(first, approximation, first.len());
+    copy(others, details, others.len());
 }
 
 /// One level of synthesis.
@@ -875,22 +875,24 @@ fn synthesise_axes<F: Real, const D: usize>(
             .each_ref()
             .map(|frame| frame.samples.max(2 * frame.coefficients)),
     );
-    let (mut to, scratch) = scratch.split_at_mut(half);
-    let (mut from, scratch) = scratch.split_at_mut(half);
-    let (first, rest) = from.split_at_mut(approximation.len());
-    first.copy_from_slice(approximation);
-    rest[..details.len()].copy_from_slice(details);
+    let (mut to, scratch) = split_mut(scratch, half);
+    let (mut from, scratch) = split_mut(scratch, half);
+    let (first, others) = split_mut(from, approximation.len());
+    copy(approximation, first, approximation.len());
+    copy(details, others, details.len());
     let mut shape = frames.each_ref().map(|frame| frame.coefficients);
     for (axis, frame) in frames.iter().enumerate().rev() {
-        let (before, after) = (product(shape), frame.samples * product(shape) / shape[axis]);
+        // As in analysis.
+        let before = product(shape);
+        let after = (frame.samples * before / shape[axis].max(1)).max(1);
         let arrays = from
-            .chunks_exact(2 * before)
+            .chunks_exact((2 * before).max(1))
             .zip(to.chunks_exact_mut(after));
         for (bands, array) in arrays.take(1 << axis) {
-            let (low, high) = bands.split_at(before);
-            let inner: usize = shape[axis + 1..].iter().product();
-            let blocks = array.chunks_exact_mut(frame.samples * inner);
-            let size = frame.coefficients * inner;
+            let (low, high) = split(bands, before);
+            let inner: usize = shape.iter().skip(axis + 1).product();
+            let blocks = array.chunks_exact_mut((frame.samples * inner).max(1));
+            let size = (frame.coefficients * inner).max(1);
             let bands = low.chunks_exact(size).zip(high.chunks_exact(size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
@@ -921,5 +923,12 @@ fn synthesise_axes<F: Real, const D: usize>(
         shape[axis] = frame.samples;
         core::mem::swap(&mut from, &mut to);
     }
-    data[..product(shape)].copy_from_slice(&from[..product(shape)]);
+    copy(from, data, product(shape));
+}
+
+/// Copies the first `length` elements, or those that both have.
+fn copy<F: Copy>(from: &[F], to: &mut [F], length: usize) {
+    for (to, from) in to.iter_mut().zip(from).take(length) {
+        *to = *from;
+    }
 }
