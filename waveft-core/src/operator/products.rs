@@ -27,7 +27,9 @@ fn parts<L: Lanes<F>, F>(scratch: &mut [F], kept: usize, taps: usize) -> [&mut [
     let before = scratch.as_ptr().align_offset(LINE);
     let (_, scratch) = split(scratch, before);
     let (kept, rest) = split(scratch, kept * L::WIDTH);
-    let (group, memory) = split(rest, (GROUP + history(taps)) * L::WIDTH);
+    let (group, rest) = split(rest, (GROUP + history(taps)) * L::WIDTH);
+    // No more than is needed: scratch is for the most lanes, and with fewer all of it would be worked through.
+    let (memory, _) = split(rest, memory(taps) * L::WIDTH);
     [kept, group, memory]
 }
 
