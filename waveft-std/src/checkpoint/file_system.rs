@@ -57,6 +57,8 @@ pub fn write_whole(
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<()> {
     let folder = parent_of(path);
+    // Else the message would name the file beside it.
+    fs::metadata(&folder).map_err(Error::io(&folder))?;
     let mut builder = tempfile::Builder::new();
     // As for any new file; a temporary one would be its owner's only.
     #[cfg(unix)]
