@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned);
-        let rows = [row(["a", "1024"]), row(["層.0", ""])];
-        let expected = "\u{1b}[1mname     n\u{1b}[0m\na     1024\n層.0\n";
+        let rows = [row(["a", "1024"]), row(["層.0", "7"])];
+        let expected = "\u{1b}[1mname     n\u{1b}[0m\na     1024\n層.0     7\n";
         assert_eq!(table(["name", "n"], &rows), expected);
     }
 }
