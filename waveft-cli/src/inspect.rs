@@ -1,10 +1,10 @@
 //! `waveft inspect`: what an adapter or a checkpoint holds.
 
-use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
+use waveft_std::Error;
 use waveft_std::adapter::Adapter;
 use waveft_std::checkpoint::Checkpoint;
 use waveft_std::config::CONFIG_FILE;
@@ -12,7 +12,10 @@ use waveft_std::in_place::{self, JournalState};
 use waveft_std::name_map::NameMap;
 
 use crate::Failure;
-use crate::table::align;
+use crate::output::{HEADING, print};
+use crate::plot;
+use crate::progress::Bar;
+use crate::table::table;
 
 /// Show what an adapter or a checkpoint holds
 #[derive(Args)]
@@ -26,17 +29,36 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE|DIR")]
     base: Option<PathBuf>,
 
-    /// As JSON
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
+
+    /// Draw the adapter too: the energy of every module, the sub-bands and ΔW of one
+    #[arg(long, value_name = "FILE.svg|FILE.png", value_parser = plot::Target::parse)]
+    plot: Option<plot::Target>,
+
+    /// The module whose sub-bands and ΔW are drawn; the default is the one with the most energy
+    #[arg(long, value_name = "NAME", requires = "plot")]
+    module: Option<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     let is_adapter = arguments.path.join(CONFIG_FILE).exists();
     let facts = if is_adapter {
         let adapter = Adapter::read(&arguments.path)?;
-        let base = base_of(arguments, &adapter)?;
-        adapter_facts(&adapter, base.as_ref())?
+        let base = match base_of(arguments, &adapter)? {
+            Some(base) => Some((map_of(&adapter, &base)?, base)),
+            None => None,
+        };
+        let base = base.as_ref().map(|(map, base)| (base, map));
+        if let Some(target) = &arguments.plot {
+            plot::draw(&adapter, base, arguments.module.as_deref(), target)?;
+        }
+        adapter_facts(&adapter, base)
+    } else if arguments.plot.is_some() {
+        Checkpoint::open(&arguments.path)?;
+        let expected = "an adapter's folder, which can be drawn";
+        return Err(Error::file(&arguments.path, expected, "a checkpoint").into());
     } else {
         checkpoint_facts(&arguments.path)?
     };
@@ -45,11 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (false, true) => adapter_text(&facts),
         (false, false) => checkpoint_text(&facts),
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        printed => Ok(printed?),
+    print(text.as_bytes())?;
+    if let (Some(target), false) = (&arguments.plot, arguments.json) {
+        bar.done(&format!("\ndrew {}", target.path.display()));
     }
+    Ok(())
 }
 
 /// The base that is named, or that the configuration names and that is there.
@@ -70,14 +92,10 @@ fn map_of(adapter: &Adapter, base: &Checkpoint) -> waveft_std::error::Result<Nam
     NameMap::resolve(base.path(), modules, names)
 }
 
-fn adapter_facts(adapter: &Adapter, base: Option<&Checkpoint>) -> Result<Value, Failure> {
+fn adapter_facts(adapter: &Adapter, base: Option<(&Checkpoint, &NameMap)>) -> Value {
     let config = adapter.config();
-    let map = match base {
-        None => None,
-        Some(base) => Some((base, map_of(adapter, base)?)),
-    };
     let shape = |module: &str| {
-        let (base, map) = map.as_ref()?;
+        let (base, map) = base?;
         let shape = base.tensor(&map.weight_name(module))?.shape;
         let mut shape = shape.to_vec();
         if config.fan_in_fan_out() {
@@ -119,8 +137,8 @@ fn adapter_facts(adapter: &Adapter, base: Option<&Checkpoint>) -> Result<Value, 
         .iter()
         .map(|tensor| tensor.shape().iter().product::<usize>())
         .sum();
-    let base_parameters: Option<usize> = base.map(parameters);
-    Ok(json!({
+    let base_parameters: Option<usize> = base.map(|(base, _)| parameters(base));
+    json!({
         "kind": "adapter",
         "path": adapter.path().display().to_string(),
         "name": adapter.name(),
@@ -138,7 +156,7 @@ fn adapter_facts(adapter: &Adapter, base: Option<&Checkpoint>) -> Result<Value, 
         "parameters": coefficients + saved,
         "base_parameters": base_parameters,
         "share": base_parameters.map(|all| (coefficients + saved) as f64 / all as f64),
-    }))
+    })
 }
 
 fn parameters(checkpoint: &Checkpoint) -> usize {
@@ -187,7 +205,7 @@ fn adapter_text(facts: &Value) -> String {
         "none (use_idwt is false)".to_owned()
     };
     let mut text = format!(
-        "adapter {}: {} parameters{}\nwavelet {wavelet}, scaling {}, seed {}{}\n\n",
+        "{HEADING}adapter {}{HEADING:#}: {} parameters{}\nwavelet {wavelet}, scaling {}, seed {}{}\n\n",
         plain(&facts["path"]),
         facts["parameters"],
         match facts["share"].as_f64() {
@@ -206,16 +224,12 @@ fn adapter_text(facts: &Value) -> String {
             ""
         },
     );
-    let mut rows = vec![
-        ["module", "n", "dtype", "out × in", "share"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = Vec::new();
     for module in list(&facts["modules"]) {
         let share = module["share"].as_f64().map_or("?".to_owned(), percent);
         let cells = ["n_frequency", "dtype"].map(|key| plain(&module[key]));
         let [n, dtype] = cells;
-        rows.push(vec![
+        rows.push([
             plain(&module["module"]),
             n,
             dtype,
@@ -223,18 +237,18 @@ fn adapter_text(facts: &Value) -> String {
             share,
         ]);
     }
-    text += &align(&rows);
+    text += &table(["module", "n", "dtype", "out × in", "share"], &rows);
     let tensors = list(&facts["tensors"]);
     if !tensors.is_empty() {
-        text += "\nreplaces or adds\n";
-        text += &align(&tensors.iter().map(tensor_row).collect::<Vec<_>>());
+        text.push('\n');
+        text += &tensor_table("replaces or adds", tensors);
     }
     text
 }
 
 fn checkpoint_text(facts: &Value) -> String {
     let mut text = format!(
-        "checkpoint {}: {} parameters in {} tensors, {} bytes in {}\n",
+        "{HEADING}checkpoint {}{HEADING:#}: {} parameters in {} tensors, {} bytes in {}\n",
         plain(&facts["path"]),
         facts["parameters"],
         list(&facts["tensors"]).len(),
@@ -250,22 +264,20 @@ fn checkpoint_text(facts: &Value) -> String {
         );
     }
     text += "\n";
-    let mut rows = vec![
-        ["tensor", "dtype", "shape", "parameters"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(list(&facts["tensors"]).iter().map(tensor_row));
-    text + &align(&rows)
+    text + &tensor_table("tensor", list(&facts["tensors"]))
 }
 
-fn tensor_row(tensor: &Value) -> Vec<String> {
-    vec![
-        plain(&tensor["name"]),
-        plain(&tensor["dtype"]),
-        shape(&tensor["shape"]),
-        plain(&tensor["parameters"]),
-    ]
+fn tensor_table(name: &str, tensors: &[Value]) -> String {
+    let row = |tensor: &Value| {
+        [
+            plain(&tensor["name"]),
+            plain(&tensor["dtype"]),
+            shape(&tensor["shape"]),
+            plain(&tensor["parameters"]),
+        ]
+    };
+    let rows: Vec<_> = tensors.iter().map(row).collect();
+    table([name, "dtype", "shape", "parameters"], &rows)
 }
 
 fn list(value: &Value) -> &[Value] {

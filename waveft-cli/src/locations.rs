@@ -1,45 +1,41 @@
 //! `waveft locations`: the places that PEFT trains.
 
-use std::io::{self, BufWriter, ErrorKind, Write as _};
+use std::io::{self, BufWriter, Write as _};
 
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use waveft_core::sampling::{Location, locations, scratch_len};
 
 use crate::Failure;
+use crate::output::finish;
+use crate::whole::whole;
+
+/// The longest side that [`locations`] takes.
+const LONGEST: i128 = (1 << 30) - 1;
 
 /// Print the places of a layer's trained coefficients, `row,col` a line, in sampling order
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Rows of the weight (out features)
-    #[arg(long, value_name = "M", value_parser = side())]
+    #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = whole::<usize>(1..=LONGEST))]
     rows: usize,
 
     /// Columns of the weight (in features)
-    #[arg(long, value_name = "N", value_parser = side())]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>(1..=LONGEST))]
     cols: usize,
 
-    /// How many (n_frequency)
-    #[arg(long, value_name = "K")]
+    /// How many (n_frequency), at most M times N
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = whole::<usize>(1..=LONGEST * LONGEST))]
     count: usize,
 
-    /// The seed (random_loc_seed), from -2^63 to 2^64 - 1
+    /// The seed (random_loc_seed), from -2^63 to 2^64 - 1; PEFT's default is 777
     #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
 }
 
-/// A side of a weight, of the lengths that [`locations`] takes.
-fn side() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..1 << 30)
-}
-
 /// A seed as torch takes it: a negative one as its two's complement.
 fn seed(text: &str) -> Result<u64, String> {
-    let number: i128 = text.parse().map_err(|error| format!("{error}"))?;
-    let signed = i64::try_from(number).map(i64::cast_unsigned);
-    signed
-        .or_else(|_| u64::try_from(number))
-        .map_err(|_| "expected a number from -2^63 to 2^64 - 1".to_owned())
+    let number: i128 = whole(i64::MIN.into()..=u64::MAX.into())(text)?;
+    Ok(number as u64)
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -50,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         seed,
     } = arguments;
     let entries = rows as u64 * cols as u64;
-    if count == 0 || count as u64 > entries {
+    if count as u64 > entries {
         // Before memory is asked for.
         let expected = format!("--count from 1 to {entries}, the entries of {rows} x {cols}");
         return Err(format!("expected {expected}, found {count}").into());
@@ -58,11 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let scratch = scratch_len(entries, count);
     let (mut places, mut scratch) = (room(count)?, room(scratch)?);
     locations(rows, cols, seed, &mut places, &mut scratch)?;
-    match print(&places) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        printed => Ok(printed?),
-    }
+    finish(print(&places))
 }
 
 /// So many elements, unless the memory lacks room for them.

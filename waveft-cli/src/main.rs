@@ -3,25 +3,37 @@
 //! One file a subcommand; this one holds the arguments they share, and the exit status: 0, 1 for a failed job, 2 for wrong
 //! usage (which `clap` gives).
 
+mod completions;
 mod delta;
 mod init;
 mod inspect;
 mod locations;
+mod man;
 mod merge;
+mod output;
+mod plot;
 mod progress;
 mod table;
 mod unmerge;
+mod whole;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::progress::Bar;
+use crate::whole::whole;
+
+/// What there is to try first.
+const EXAMPLES: &str = "\
+Examples:
+  waveft inspect my-adapter
+  waveft merge --base model.safetensors --adapter my-adapter --output merged.safetensors
+  waveft inspect my-adapter --base model.safetensors --plot my-adapter.png";
 
 /// Merge, unmerge, inspect and create WaveFT adapters, as PEFT has them, on a CPU.
 #[derive(Parser)]
-#[command(name = "waveft", version, arg_required_else_help = true)]
+#[command(name = "waveft", version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,7 +43,7 @@ struct Arguments {
     quiet: bool,
 
     /// Threads to work with; the default is one for each core
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u16>(1..=u16::MAX.into()))]
     threads: Option<u16>,
 }
 
@@ -43,6 +55,8 @@ enum Command {
     Locations(locations::Arguments),
     Inspect(inspect::Arguments),
     Init(init::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// What a failed job ends in.
@@ -53,8 +67,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // The exit status tells it too.
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            output::complain(&failure);
             ExitCode::FAILURE
         }
     }
@@ -72,7 +85,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Unmerge(arguments) => unmerge::run(arguments, &bar),
         Command::Delta(arguments) => delta::run(arguments, &bar),
         Command::Locations(arguments) => locations::run(arguments),
-        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments, &bar),
         Command::Init(arguments) => init::run(arguments, &bar),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments, &bar),
     }
 }

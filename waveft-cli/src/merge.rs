@@ -13,7 +13,7 @@ use waveft_std::rewrite;
 
 use crate::Failure;
 use crate::progress::{Bar, count};
-use crate::table::align;
+use crate::table::table;
 
 /// Rows of the table of adapted weights.
 const MOST_ROWS: usize = 24;
@@ -136,22 +136,19 @@ fn describe(arguments: &Arguments) -> Result<Value, Failure> {
 
 /// The adapted weights as a table, the first of them if there are many.
 fn adapted(merge: &Merge<'_>) -> String {
-    let mut rows = vec![
-        ["weight", "stored as", "dtype", "coefficients"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = Vec::new();
     for (name, weight) in merge.adapted().take(MOST_ROWS) {
         let (height, width) = weight.shape();
         let n = weight.coefficients().to_string();
-        rows.push(vec![
+        rows.push([
             name.to_owned(),
             format!("{height} × {width}"),
             weight.dtype().to_string(),
             n,
         ]);
     }
-    let mut table = align(&rows);
+    let heading = ["weight", "stored as", "dtype", "coefficients"];
+    let mut table = table(heading, &rows);
     if merge.adapted().len() > MOST_ROWS {
         table += &format!("and {} more\n", merge.adapted().len() - MOST_ROWS);
     }

@@ -1,6 +1,6 @@
 //! A progress bar where a terminal is attached, and what is said when the work is done.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use waveft_std::checkpoint::Progress;
@@ -31,7 +31,7 @@ impl Bar {
         self.bar.finish_and_clear();
         if !self.quiet {
             // The work is done whether or not it can be told.
-            let _ = writeln!(io::stdout(), "{what}");
+            let _ = writeln!(anstream::stdout(), "{what}");
         }
     }
 }

@@ -1,33 +1,49 @@
 //! Columns that line up.
 
-/// Rows of cells as lines: the first column flush left, the others flush right, two spaces apart.
-pub(crate) fn align(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(column, (cell, &width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("  {cell:>width$}"),
-        });
-        let line: String = cells.collect();
-        format!("{}\n", line.trim_end())
-    };
-    rows.iter().map(line).collect()
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::output::HEADING;
+
+/// Rows of cells as lines below a heading: the first column flush left, the others flush right, two spaces apart.
+pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let heading = heading.map(str::to_owned);
+    let all = || std::iter::once(&heading).chain(rows);
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let widths = all().map(|row| row[column].width());
+        widths.max().unwrap_or(0)
+    });
+    let mut lines = all().map(|row| line(row, &widths));
+    let first = lines.next().unwrap_or_default();
+    let mut text = format!("{HEADING}{first}{HEADING:#}\n");
+    for line in lines {
+        text += &line;
+        text.push('\n');
+    }
+    text
+}
+
+fn line<const N: usize>(row: &[String; N], widths: &[usize; N]) -> String {
+    let mut line = String::new();
+    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+        let blank = " ".repeat(width - cell.width());
+        line += &match column {
+            0 => format!("{cell}{blank}"),
+            _ => format!("  {blank}{cell}"),
+        };
+    }
+    line.truncate(line.trim_end().len());
+    line
 }
 
 #[cfg(test)]
 mod tests {
-    use super::align;
+    use super::table;
 
     #[test]
     fn columns_line_up() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let rows = [row(["name", "n"]), row(["a", "1024"])];
-        assert_eq!(align(&rows), "name     n\na     1024\n");
+        let row = |cells: [&str; 2]| cells.map(str::to_owned);
+        let rows = [row(["a", "1024"]), row(["層.0", "7"])];
+        let expected = "\u{1b}[1mname     n\u{1b}[0m\na     1024\n層.0     7\n";
+        assert_eq!(table(["name", "n"], &rows), expected);
     }
 }

@@ -1,48 +1,14 @@
 //! The command as a script drives it: its contract, its exit status, what it says.
 
+mod run;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-fn data(path: &str) -> PathBuf {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../waveft-std/tests/data");
-    data.join(path).canonicalize().unwrap()
-}
-
-/// Runs the command; words are separated by spaces, `{}` stands for the next path.
-fn waveft(words: &str, paths: &[&Path]) -> Output {
-    let mut paths = paths.iter();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waveft"));
-    for word in words.split_whitespace() {
-        match word {
-            "{}" => command.arg(paths.next().unwrap()),
-            word => command.arg(word),
-        };
-    }
-    assert!(paths.next().is_none());
-    command.output().unwrap()
-}
-
-/// What a run printed, having ended well and without complaint.
-fn printed(output: &Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{errors}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// What a failed run complained of, in one line, having printed nothing.
-fn complaint(output: &Output) -> String {
-    let errors = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(output.stdout.is_empty());
-    assert!(
-        errors.starts_with("error: ") && errors.lines().count() == 1,
-        "{errors}"
-    );
-    errors
-}
+use self::run::{complaint, data, printed, waveft};
 
 fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
@@ -268,28 +234,60 @@ fn prints_pefts_locations() {
     };
     same("-1", "18446744073709551615");
     same("-9223372036854775808", "9223372036854775808");
-    for wrong in [
+    let said = complaint(&waveft(
         "locations --rows 9 --cols 7 --count 64 --seed 0",
-        "locations --rows 9 --cols 7 --count 0 --seed 0",
-    ] {
-        complaint(&waveft(wrong, &[]));
-    }
-    for (sides, seed, named) in [
-        ("--rows 0 --cols 7", "0", "'0' for '--rows <M>'"),
-        ("--rows 9 --cols 0", "0", "'0' for '--cols <N>'"),
-        ("--rows 99999999999 --cols 7", "0", "1..1073741824"),
-        ("--rows 9 --cols 1073741824", "0", "for '--cols <N>'"),
-        ("--rows 9 --cols 18446744073709551615", "0", "1..1073741824"),
+        &[],
+    ));
+    assert!(
+        said.contains("from 1 to 63, the entries of 9 x 7, found 64"),
+        "{said}"
+    );
+    let side = "a whole number from 1 to 1073741823";
+    let seed = "a whole number from -9223372036854775808 to 18446744073709551615";
+    for (sides, rest, named) in [
+        ("0 --cols 7", "1 --seed 0", ["'0' for '--rows <M>'", side]),
+        ("-3 --cols 7", "1 --seed 0", ["'-3' for '--rows <M>'", side]),
         (
-            "--rows 9 --cols 7",
-            "18446744073709551616",
-            "for '--seed <S>'",
+            "many --cols 7",
+            "1 --seed 0",
+            ["'many' for '--rows <M>'", side],
+        ),
+        (
+            "99999999999 --cols 7",
+            "1 --seed 0",
+            ["for '--rows <M>'", side],
+        ),
+        ("9 --cols 0", "1 --seed 0", ["'0' for '--cols <N>'", side]),
+        (
+            "9 --cols 1073741824",
+            "1 --seed 0",
+            ["for '--cols <N>'", side],
+        ),
+        (
+            "9 --cols 18446744073709551615",
+            "1 --seed 0",
+            ["for '--cols <N>'", side],
+        ),
+        (
+            "9 --cols 7",
+            "0 --seed 0",
+            ["'0' for '--count <K>'", "a whole number from 1 to"],
+        ),
+        (
+            "9 --cols 7",
+            "1 --seed 18446744073709551616",
+            ["for '--seed <S>'", seed],
+        ),
+        (
+            "9 --cols 7",
+            "1 --seed -9223372036854775809",
+            ["for '--seed <S>'", seed],
         ),
     ] {
-        let usage = waveft(&format!("locations {sides} --count 1 --seed {seed}"), &[]);
+        let usage = waveft(&format!("locations --rows {sides} --count {rest}"), &[]);
         assert_eq!(usage.status.code(), Some(2), "{sides}");
         let said = String::from_utf8(usage.stderr).unwrap();
-        assert!(said.contains(named), "{said}");
+        assert!(named.iter().all(|part| said.contains(part)), "{said}");
     }
     let largest = "locations --rows 1 --cols 1073741823 --count 1073741824 --seed 0";
     let said = complaint(&waveft(largest, &[]));

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 
-use crate::checkpoint::file_system::write_whole;
-use crate::checkpoint::{Checkpoint, Dtype, Header, Tensor};
+use crate::checkpoint::{Checkpoint, Dtype, Header, Tensor, write_whole};
 use crate::config::{AdapterConfig, Bias, CONFIG_FILE};
 use crate::error::{Error, Result};
 use crate::normal::NormalGenerator;

@@ -10,7 +10,7 @@ mod index;
 pub(crate) mod positioned;
 mod unique_map;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,10 @@ pub use safetensors::Dtype;
 pub(crate) use self::edits::{Addition, BAND_BYTES, Band, BandBuffer, Change, Resolved, Rows};
 pub use self::edits::{Edits, Progress, RowEditor};
 use self::file_system::lock_shared;
+pub use self::file_system::write_whole;
 pub use self::header::{Header, HeaderFault, HeaderTensor};
 pub(crate) use self::index::{Index, stays_inside};
+use crate::config::CONFIG_FILE;
 use crate::error::{Error, Result};
 
 /// The only file of a folder that has no index.
@@ -178,7 +180,7 @@ impl Checkpoint {
         let json = match std::fs::read(&index_path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let expected = format!("{SINGLE_FILE} or {INDEX_FILE}");
-                return Err(Error::file(&self.path, expected, "a folder with neither"));
+                return Err(Error::file(&self.path, expected, no_checkpoint(&self.path)));
             }
             read => read.map_err(Error::io(&index_path))?,
         };
@@ -328,5 +330,23 @@ impl CheckpointFile {
 
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+}
+
+/// What a folder has that is taken for a checkpoint and is none.
+fn no_checkpoint(folder: &Path) -> String {
+    if folder.join(CONFIG_FILE).exists() {
+        return "an adapter's folder".to_owned();
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let files: BTreeSet<String> = names
+        .filter(|name| name.ends_with(".safetensors"))
+        .collect();
+    match files.first() {
+        None => "a folder with neither".to_owned(),
+        Some(first) => {
+            format!("a folder with other files, such as {first:?}; a file can be given itself")
+        }
     }
 }

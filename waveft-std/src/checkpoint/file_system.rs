@@ -35,12 +35,30 @@ pub(crate) fn parent_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Has `write` write a file beside `path`, then brings it to disk and to its name.
-pub(crate) fn write_whole(
+/// Has `write` write a file beside `path`, then brings it to disk and to its name: it appears complete or not at all, in the
+/// place of an older one.
+///
+/// # Errors
+/// When the folder or the file cannot be written, and what `write` fails with.
+///
+/// # Examples
+/// ```
+/// use std::io::Write as _;
+/// use waveft_std::checkpoint::write_whole;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("note");
+/// write_whole(&path, |file| file.write_all(b"whole"))?;
+/// assert_eq!(std::fs::read(&path)?, b"whole");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<()> {
     let folder = parent_of(path);
+    // Else the message would name the file beside it.
+    fs::metadata(&folder).map_err(Error::io(&folder))?;
     let mut builder = tempfile::Builder::new();
     // As for any new file; a temporary one would be its owner's only.
     #[cfg(unix)]

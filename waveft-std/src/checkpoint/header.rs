@@ -83,8 +83,8 @@ impl Header {
         let size = u64::from_le_bytes(*size);
         if size > LARGEST_HEADER {
             return Err(fault(
-                format!("a header of at most {LARGEST_HEADER} bytes"),
-                format!("{size} bytes"),
+                format!("a .safetensors file, with a header of at most {LARGEST_HEADER} bytes"),
+                format!("{size} bytes, or another kind of file"),
             ));
         }
         let data_start = SIZE_FIELD + size;

@@ -14,8 +14,7 @@ use waveft_core::schedule::Schedule;
 
 use super::trainer::Counters;
 use super::{NonFinite, Optimiser, Parameter, Trainer};
-use crate::checkpoint::file_system::write_whole;
-use crate::checkpoint::{Checkpoint, Dtype, Header};
+use crate::checkpoint::{Checkpoint, Dtype, Header, write_whole};
 use crate::error::{Error, Result};
 
 /// The metadata's key of a [`State`].
