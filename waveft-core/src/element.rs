@@ -2,6 +2,7 @@
 
 use crate::filter_bank::{FilterBank, Wavelet};
 use crate::lanes::Vectors;
+use crate::operator::kernels::UpdateKernels;
 use crate::transform::kernels::{LineKernels, PlaneKernels};
 use bytemuck::Pod;
 use half::{bf16, f16};
@@ -37,7 +38,7 @@ pub trait Real:
 }
 
 /// A type that a weight is stored in: `f32`, `f64`, [`struct@bf16`] or [`struct@f16`].
-pub trait Element: Pod + LineKernels<Sums = Self::Real> {
+pub trait Element: Pod + LineKernels<Sums = Self::Real> + UpdateKernels<Sums = Self::Real> {
     /// What is computed in: `f64` for `f64`, else `f32`.
     type Real: Real;
 

@@ -148,8 +148,6 @@ pub(crate) fn prefetch<T>(data: &[T], at: usize) {
     let _ = (data, at);
 }
 
-/// Asks the memory for the element `at`, to read it; it need not be there. Nothing but time depends on
-/// it.
 /// Asks the second-level cache for the element `at`; it need not be there. Nothing but time depends on it.
 #[allow(unsafe_code)]
 #[inline(always)]
@@ -164,6 +162,8 @@ pub(crate) fn prefetch_to_second_level<T>(data: &[T], at: usize) {
     let _ = (data, at);
 }
 
+/// Asks the memory for the element `at`, to read it; it need not be there. Nothing but time depends on
+/// it.
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(crate) fn prefetch_to_read<T>(data: &[T], at: usize) {

@@ -2,15 +2,18 @@
 
 mod bands;
 mod block;
+pub(crate) mod kernels;
 // As in `lanes`.
 #[allow(unconditional_panic)]
 mod products;
 mod side;
 mod token;
 mod tokens;
+mod updates;
 
 pub use self::tokens::{apply_scratch_len, backward_scratch_len};
 
+use self::updates::{Add, Record, Undo};
 use crate::element::{Element, Real};
 use crate::error::{Error, check_length, check_rows};
 use crate::extension_mode::ExtensionMode;
@@ -18,7 +21,6 @@ use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
 use crate::matrix::MatrixMut;
 use crate::spectrum::SparseSpectrum;
-use crate::sweep::{Block, Sweep, Visitor};
 use crate::transform::Wavedec;
 use core::ops::Range;
 
@@ -150,7 +152,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     /// # Errors
     /// [`Error::Shape`] unless `weight` has [`shape`](Self::shape).
     pub fn add<T: Element<Real = F>>(&self, weight: &mut MatrixMut<'_, T>) -> Result<(), Error> {
-        self.sweep(weight, Add(self.scaling))
+        T::add_update(self, weight, Add(self.scaling))
     }
 
     /// `weight −= ΔW`, as PEFT unmerges: near what was there before [`add`](Self::add), but not
@@ -162,7 +164,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
         &self,
         weight: &mut MatrixMut<'_, T>,
     ) -> Result<(), Error> {
-        self.sweep(weight, Add(F::zero() - self.scaling))
+        T::add_update(self, weight, Add(F::zero() - self.scaling))
     }
 
     /// [`add`](Self::add) that keeps what it overwrites, in the first elements of `undo`.
@@ -177,7 +179,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
     ) -> Result<(), Error> {
         self.check_undo(undo.len())?;
         let add = Add(self.scaling);
-        self.sweep(weight, Record { undo, add })
+        T::record_update(self, weight, Record { undo, add })
     }
 
     /// Puts back every byte that [`add_recording`](Self::add_recording) overwrote, whatever was done
@@ -192,7 +194,7 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
         undo: &[T],
     ) -> Result<(), Error> {
         self.check_undo(undo.len())?;
-        self.sweep(weight, Undo(undo))
+        T::undo_update(self, weight, Undo(undo))
     }
 
     /// Whether [`write_dense`](Self::write_dense) is faster than [`write`](Self::write): if `40 · n · L² ≥ (L + 4) · M · N`,
@@ -273,39 +275,6 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
         Ok(plan.with_isa(self.isa))
     }
 
-    fn sweep<T: Copy>(
-        &self,
-        weight: &mut MatrixMut<'_, T>,
-        update: impl Update<T, F>,
-    ) -> Result<(), Error> {
-        self.check_shape(weight)?;
-        let sweep = Sweep {
-            spectrum: self.spectrum,
-            bank: self.bank,
-            rows: self.rows.clone(),
-        };
-        let first_row = self.rows.start;
-        let neighbours = weight.has_neighbours();
-        let weight = weight.reborrow();
-        if neighbours {
-            let target = Target::<_, _, true> {
-                weight,
-                first_row,
-                update,
-            };
-            sweep.run(self.isa, target);
-        } else {
-            // Scattered entries gain nothing from vector instructions.
-            let target = Target::<_, _, false> {
-                weight,
-                first_row,
-                update,
-            };
-            sweep.run(Isa::Portable, target);
-        }
-        Ok(())
-    }
-
     fn check_shape<T: Copy>(&self, matrix: &MatrixMut<'_, T>) -> Result<(), Error> {
         let (expected, found) = (self.shape(), matrix.shape());
         if expected == found {
@@ -317,99 +286,5 @@ impl<'a, F: Real> DeltaWeight<'a, F> {
 
     fn check_undo(&self, found: usize) -> Result<(), Error> {
         check_length("undo", self.undo_len(), found)
-    }
-}
-
-/// What happens to some of the weight's entries under ΔW's, which still lack the scaling.
-trait Update<T, F> {
-    /// Changes the entries; to be marked `#[inline(always)]`.
-    fn update<const W: usize>(&mut self, entries: &mut [T; W], unscaled: &[F; W]);
-}
-
-/// Adds ΔW times a scaling.
-#[derive(Clone, Copy)]
-struct Add<F>(F);
-
-impl<T: Element> Update<T, T::Real> for Add<T::Real> {
-    #[inline(always)]
-    fn update<const W: usize>(&mut self, entries: &mut [T; W], unscaled: &[T::Real; W]) {
-        for (entry, &unscaled) in entries.iter_mut().zip(unscaled) {
-            *entry = T::from_real(entry.to_real() + self.0 * unscaled);
-        }
-    }
-}
-
-/// Keeps what is overwritten at the front of what is left of `undo`.
-struct Record<'u, T: Element> {
-    undo: &'u mut [T],
-    add: Add<T::Real>,
-}
-
-impl<T: Element> Update<T, T::Real> for Record<'_, T> {
-    #[inline(always)]
-    fn update<const W: usize>(&mut self, entries: &mut [T; W], unscaled: &[T::Real; W]) {
-        if let Some((record, rest)) = core::mem::take(&mut self.undo).split_first_chunk_mut() {
-            *record = *entries;
-            self.undo = rest;
-            self.add.update(entries, unscaled);
-        }
-    }
-}
-
-/// Puts back what was recorded.
-struct Undo<'u, T>(&'u [T]);
-
-impl<T: Element> Update<T, T::Real> for Undo<'_, T> {
-    #[inline(always)]
-    fn update<const W: usize>(&mut self, entries: &mut [T; W], _: &[T::Real; W]) {
-        if let Some((record, rest)) = self.0.split_first_chunk() {
-            *entries = *record;
-            self.0 = rest;
-        }
-    }
-}
-
-/// A weight under the sweep, of which the first row is `first_row` of the layer; `NEIGHBOURS` says
-/// whether the entries of a row are neighbours in memory.
-struct Target<'w, T, U, const NEIGHBOURS: bool> {
-    weight: MatrixMut<'w, T>,
-    first_row: usize,
-    update: U,
-}
-
-impl<T: Copy, F: Real, U: Update<T, F>, const NEIGHBOURS: bool> Visitor<F>
-    for Target<'_, T, U, NEIGHBOURS>
-{
-    // Scattered entries gain nothing from wide blocks, whose code is most of a program that adds an update.
-    const WIDEST: usize = if NEIGHBOURS { 16 } else { 1 };
-
-    #[inline(always)]
-    fn expect(&self, rows: Range<usize>, columns: Range<usize>) {
-        if NEIGHBOURS {
-            let row = rows.start - self.first_row;
-            self.weight.prefetch(row, rows.end - rows.start, columns);
-        }
-    }
-
-    #[inline(always)]
-    fn visit<const W: usize>(&mut self, row: usize, column: usize, block: Block<'_, F, W>) {
-        let column_stride = if NEIGHBOURS {
-            1
-        } else {
-            self.weight.column_stride()
-        };
-        let mut element =
-            (row - self.first_row) * self.weight.row_stride() + column * column_stride;
-        for unscaled in block {
-            if NEIGHBOURS {
-                if let Some(entries) = self.weight.neighbours(element) {
-                    self.update.update(entries, &unscaled);
-                }
-            } else if let Some(mut entries) = self.weight.get(element) {
-                self.update.update(&mut entries, &unscaled);
-                self.weight.put(element, &entries);
-            }
-            element += self.weight.row_stride();
-        }
     }
 }

@@ -86,7 +86,7 @@ impl<'a, F: Real> Atoms<'a, F> {
 }
 
 /// `y += x ΔWᵀ`, or with the sides exchanged `dx += dy ΔW`.
-pub(super) struct Apply<'a, 'd, F, T> {
+pub struct Apply<'a, 'd, F, T> {
     pub(super) delta: &'a DeltaWeight<'d, F>,
     pub(super) from: Side<'a, F>,
     pub(super) to: Side<'a, F>,
@@ -124,7 +124,7 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Apply<'_, '_, F, T> {
 }
 
 /// `dc += …`, and `dx += dy ΔW` if `input_gradient` is there.
-pub(super) struct Backward<'a, 'd, F, T> {
+pub struct Backward<'a, 'd, F, T> {
     pub(super) delta: &'a DeltaWeight<'d, F>,
     pub(super) inputs: Side<'a, F>,
     pub(super) outputs: Side<'a, F>,

@@ -176,14 +176,15 @@ impl<F: Real> DeltaWeight<'_, F> {
                 return Ok(());
             }
         }
-        self.isa.run_lanes(Apply {
+        let kernel = Apply {
             delta: self,
             from,
             to,
             input,
             output: output.reborrow(),
             scratch,
-        });
+        };
+        T::apply_update(self.isa, kernel);
         Ok(())
     }
 
@@ -215,7 +216,7 @@ impl<F: Real> DeltaWeight<'_, F> {
         }
         check_scratch(self.backward_scratch_len(), scratch.len())?;
         check_length("gradient", self.spectrum.atoms().len(), gradient.len())?;
-        self.isa.run_lanes(Backward {
+        let kernel = Backward {
             delta: self,
             inputs,
             outputs,
@@ -224,7 +225,8 @@ impl<F: Real> DeltaWeight<'_, F> {
             input_gradient: dx.map(ArrayMut::reborrow),
             gradient,
             scratch,
-        });
+        };
+        T::backward_update(self.isa, kernel);
         Ok(())
     }
 
