@@ -10,7 +10,7 @@
 #     features       that every set of features builds
 #     minimal        that the least versions that Cargo.toml asks for build
 #     msrv           that the oldest Rust that Cargo.toml promises builds everything, tests too
-#     api            that the libraries' public interface is the one in docs/api; WAVEFT_ACCEPT=1 writes it there
+#     api            that the libraries' public interface is the one in docs/api; WAVEFT_ACCEPT=1 writes it there. Needs a nightly Rust
 #     package        that each crate that is published builds from its package, and how large that is
 #     advisories     known holes in dependencies: fetches the advisory database, so it needs the whole network
 #
@@ -136,9 +136,9 @@ advisories() {
 
 features() {
     need_tool cargo-hack 0.6.46
-    # A library for C without std takes the program's panic handler, and is built for a target that has none.
-    cargo hack check --feature-powerset --workspace --exclude waveft-capi --locked
-    cargo hack check --feature-powerset --package waveft-capi --at-least-one-of std --locked
+    # The C interface without std takes the panic handler of a target that aborts: `scripts/targets.sh c` builds that.
+    cargo hack check --feature-powerset --package waveft-core --package waveft-std --package waveft-cli --locked
+    cargo hack check --feature-powerset --exclude-no-default-features --package waveft-capi --locked
 }
 
 minimal() {
@@ -160,10 +160,13 @@ msrv() {
 
 api() {
     need_tool cargo-public-api 0.52.0
+    # The listing is made from rustdoc's JSON, which the tool asks a nightly toolchain for.
+    cargo +nightly --version || { echo "needs a nightly Rust: rustup toolchain install nightly"; return 1; }
+    local -x CARGO_TARGET_DIR=target/hygiene/api
     local crate status=0
     for crate in waveft-core waveft-std; do
         local listing=docs/api/$crate.txt
-        RUSTC_BOOTSTRAP=1 cargo public-api --package "$crate" --all-features -sss >"target/hygiene/$crate.txt"
+        cargo public-api --package "$crate" --all-features -sss >"target/hygiene/$crate.txt"
         if [ -n "${WAVEFT_ACCEPT:-}" ]; then
             mkdir -p docs/api
             cp "target/hygiene/$crate.txt" "$listing"
@@ -176,6 +179,8 @@ api() {
 package() {
     local crate options=()
     for crate in "${published[@]}"; do options+=(--package "$crate"); done
+    # What is built is not run.
+    local -x CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=0
     cargo package "${options[@]}" --locked --allow-dirty --target-dir target/hygiene/package
     for crate in target/hygiene/package/package/*.crate; do
         printf '%s: %d KB\n' "$(basename "$crate")" $(($(stat --format %s "$crate") / 1000))

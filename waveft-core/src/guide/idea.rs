@@ -13,7 +13,7 @@
 //! ```
 //!
 //! `R` and `C` are inverse wavelet transforms, of columns and of rows. The rank of `ΔW` is not bounded by the number of
-//! parameters, as it is for LoRA: 14 coefficients in rows and columns of their own give a matrix of rank 14.
+//! parameters, as it is for LoRA: 14 coefficients in rows and columns of their own can give a matrix of rank 14.
 //!
 //! # One coefficient, one atom
 //! A coefficient in `S` adds one small pattern to `ΔW`, its *atom*: the outer product of a filter down and a filter across.
