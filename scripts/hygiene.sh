@@ -21,29 +21,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 known=(unsafe links docs dependencies features minimal msrv api package advisories)
-parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=("${known[@]:0:9}")
-for part in "${parts[@]}"; do
-    [[ " ${known[*]} " == *" $part "* ]] || { echo "no part $part: there are ${known[*]}" >&2; exit 2; }
-done
-
-# Each part is this script again, so that `timeout` can end all of it.
-if [ -z "${WAVEFT_HYGIENE_PART:-}" ]; then
-    mkdir -p target/hygiene
-    status=0
-    for part in "${parts[@]}"; do
-        log=target/hygiene/$part.log
-        start=$SECONDS
-        result=passed
-        WAVEFT_HYGIENE_PART=$part timeout "${WAVEFT_HYGIENE_SECONDS:-3600}" bash scripts/hygiene.sh "$part" >"$log" 2>&1 || result=FAILED
-        if [ "$result" = FAILED ]; then
-            tail -60 "$log"
-            status=1
-        fi
-        printf '%-13s %s in %d s\n' "$part" "$result" $((SECONDS - start))
-    done
-    exit "$status"
-fi
+usual=("${known[@]:0:9}")
+source scripts/parts.sh
 
 tools=${WAVEFT_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/waveft-tools}
 export PATH="$tools/bin:$PATH"
@@ -190,4 +169,4 @@ package() {
     done
 }
 
-"$WAVEFT_HYGIENE_PART"
+"$WAVEFT_PART"
