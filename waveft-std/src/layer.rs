@@ -393,11 +393,10 @@ mod tests {
             let refused = waveft_core::Error::AxisTooLong { length, taps: 2 };
             assert_eq!(prepare(&[spec]).unwrap_err(), (0, refused));
         }
-        // 2³³ bytes are too many for 32 bits alone.
-        let spec = LayerSpec {
-            stored: (1 << 15, 1 << 15),
-            ..spec
-        };
-        assert_eq!(prepare(&[spec]).is_ok(), usize::BITS > 32);
+        // 2³³ bytes are too many for 32 bits; elsewhere it would take long to draw the places.
+        if usize::BITS == 32 {
+            let stored = (1 << 15, 1 << 15);
+            assert!(prepare(&[LayerSpec { stored, ..spec }]).is_err());
+        }
     }
 }
