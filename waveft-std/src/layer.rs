@@ -109,8 +109,8 @@ impl LayerSpec<'_> {
 /// spectrum. Cost: O(n) draws and O(n log n) sorting for each of these; see [`waveft_core::sampling`].
 ///
 /// # Errors
-/// The index of the first layer that cannot be prepared, and why: a side of zero or one of 2³⁰ or more elements, or a
-/// spectrum of more than `M · N` coefficients.
+/// The index of the first layer that cannot be prepared, and why: a side of zero or one of 2³⁰ or more elements, an
+/// update of more than `isize::MAX` bytes in f64, or a spectrum of more than `M · N` coefficients.
 pub fn prepare(specs: &[LayerSpec<'_>]) -> Result<Vec<LayerUpdate>, (usize, waveft_core::Error)> {
     let geometries: Vec<Geometry> = specs
         .iter()

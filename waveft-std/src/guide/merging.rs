@@ -68,5 +68,5 @@
 //! ```
 //!
 //! # Several adapters on one base in memory
-//! [`adapter_set`](crate::adapter_set) has an example. A switch touches what the two adapters cover and nothing else: for 2592
-//! coefficients of db1 10,368 entries of a layer, however large it is.
+//! [`adapter_set`](crate::adapter_set) has an example. A switch touches what the two adapters cover and nothing else: for
+//! 2592 coefficients of db1 at most 10,368 entries of a layer for each of the two, however large the layer is.
