@@ -97,10 +97,10 @@ links() {
 }
 
 docs() {
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
-    # Links from private items, which only readers of the source follow.
+    # Private items first, so that what stays in target/doc is the public documentation.
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-        cargo doc --workspace --no-deps --all-features --document-private-items --locked --target-dir target/hygiene/private
+        cargo doc --workspace --no-deps --all-features --document-private-items --locked
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 }
 
 dependencies() {
