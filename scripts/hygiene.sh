@@ -164,7 +164,7 @@ package() {
     for crate in target/hygiene/package/package/*.crate; do
         printf '%s: %d KB\n' "$(basename "$crate")" $(($(stat --format %s "$crate") / 1000))
         for file in Cargo.toml README.md LICENSE-MIT LICENSE-APACHE; do
-            tar --list --file "$crate" | grep --quiet "^[^/]*/$file$" || { echo "$crate lacks $file"; return 1; }
+            tar --list --file "$crate" | grep "^[^/]*/$file$" >/dev/null || { echo "$crate lacks $file"; return 1; }
         done
     done
 }
