@@ -19,29 +19,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 known=(aarch64 wasm i686 s390x cortex-m no-panic c)
-parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=("${known[@]}")
-for part in "${parts[@]}"; do
-    [[ " ${known[*]} " == *" $part "* ]] || { echo "no part $part: there are ${known[*]}" >&2; exit 2; }
-done
-
-# Each part is this script again, so that `timeout` can end all of it.
-if [ -z "${WAVEFT_TARGETS_PART:-}" ]; then
-    mkdir -p target/targets
-    status=0
-    for part in "${parts[@]}"; do
-        log=target/targets/$part.log
-        start=$SECONDS
-        result=passed
-        WAVEFT_TARGETS_PART=$part timeout "${WAVEFT_TARGETS_SECONDS:-3600}" bash scripts/targets.sh "$part" >"$log" 2>&1 || result=FAILED
-        if [ "$result" = FAILED ]; then
-            tail -60 "$log"
-            status=1
-        fi
-        printf '%-10s %s in %d s\n' "$part" "$result" $((SECONDS - start))
-    done
-    exit "$status"
-fi
+usual=("${known[@]}")
+source scripts/parts.sh
 
 source scripts/debian-rust.sh
 jobs=(${JOBS:+--jobs "$JOBS"})
@@ -103,8 +82,8 @@ wasm() {
     tests wasm32-wasip1 scalar
 }
 
-case $WAVEFT_TARGETS_PART in
-    cortex-m | no-panic) "targets/$WAVEFT_TARGETS_PART/check" ;;
+case $WAVEFT_PART in
+    cortex-m | no-panic) "targets/$WAVEFT_PART/check" ;;
     c) waveft-capi/check ;;
-    *) "$WAVEFT_TARGETS_PART" ;;
+    *) "$WAVEFT_PART" ;;
 esac

@@ -3,6 +3,8 @@
 //! One file a subcommand; this one holds the arguments they share, and the exit status: 0, 1 for a failed job, 2 for wrong
 //! usage (which `clap` gives).
 
+#![forbid(unsafe_code)]
+
 mod completions;
 mod delta;
 mod init;

@@ -10,7 +10,7 @@
 //! where `S` is a sparse spectrum and `R` and `C` are one-dimensional synthesis (inverse DWT) operators. Every trained
 //! coefficient is one *atom*, the outer product of two short filters, so ΔW is never transformed as a whole.
 //!
-//! The modules follow the data's way:
+//! [`guide`] explains this in pictures, and has chapters for those who know PEFT or PyWavelets. The modules follow the data's way:
 //!
 //! 1. [`filter_bank`]: the wavelets, as constants or by name.
 //! 2. [`sampling`]: which places are trained, as PEFT and torch draw them.
@@ -54,6 +54,8 @@ pub mod extension_mode;
 pub mod filter_bank;
 #[forbid(unsafe_code)]
 pub mod geometry;
+#[forbid(unsafe_code)]
+pub mod guide;
 pub mod isa;
 #[macro_use]
 mod lanes;
@@ -81,7 +83,3 @@ mod sweep;
 pub mod transform;
 
 pub use error::Error;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

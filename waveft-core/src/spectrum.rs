@@ -244,5 +244,7 @@ mod tests {
         let (alone, company) = (sorted(3), sorted(4));
         assert!(alone.atoms()[0].is_alone() && !company.atoms()[0].is_alone());
         assert_eq!(alone.atoms()[0], company.atoms()[0]);
+        let set = std::collections::HashSet::from([alone.atoms()[0], company.atoms()[0]]);
+        assert_eq!(set.len(), 1);
     }
 }

@@ -83,19 +83,23 @@ impl LayerSpec<'_> {
 
     fn geometry(&self) -> Result<Geometry, waveft_core::Error> {
         let (rows, columns) = self.stored;
-        if rows.checked_mul(columns).is_none() {
+        let taps = self.wavelet().map_or(1, Wavelet::taps);
+        let geometry = if self.config.fan_in_fan_out() {
+            Geometry::new(columns, rows, taps)?.fan_in_fan_out()
+        } else {
+            Geometry::new(rows, columns, taps)?
+        };
+        // Both sides are below 2³⁰ now. On 32 bits no memory may hold the weight all the same.
+        let bytes = rows as u64 * columns as u64 * 8;
+        let bound = isize::MAX as u64;
+        if bytes > bound {
             return Err(waveft_core::Error::OutOfBounds {
-                what: "rows times columns",
-                bound: usize::MAX as u64,
-                found: rows as u64 * columns as u64,
+                what: "bytes of the update in f64",
+                bound,
+                found: bytes,
             });
         }
-        let taps = self.wavelet().map_or(1, Wavelet::taps);
-        if self.config.fan_in_fan_out() {
-            Ok(Geometry::new(columns, rows, taps)?.fan_in_fan_out())
-        } else {
-            Geometry::new(rows, columns, taps)
-        }
+        Ok(geometry)
     }
 }
 
@@ -105,8 +109,8 @@ impl LayerSpec<'_> {
 /// spectrum. Cost: O(n) draws and O(n log n) sorting for each of these; see [`waveft_core::sampling`].
 ///
 /// # Errors
-/// The index of the first layer that cannot be prepared, and why: a side of zero or one of 2³⁰ or more elements, or a
-/// spectrum of more than `M · N` coefficients.
+/// The index of the first layer that cannot be prepared, and why: a side of zero or one of 2³⁰ or more elements, an
+/// update of more than `isize::MAX` bytes in f64, or a spectrum of more than `M · N` coefficients.
 pub fn prepare(specs: &[LayerSpec<'_>]) -> Result<Vec<LayerUpdate>, (usize, waveft_core::Error)> {
     let geometries: Vec<Geometry> = specs
         .iter()
@@ -360,4 +364,39 @@ pub fn reconstruct(updates: &[LayerUpdate]) -> Result<Vec<Vec<f32>>, waveft_core
         Ok(out)
     };
     updates.par_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::Adapter;
+    use crate::target_modules::ModuleShape;
+
+    #[test]
+    fn sides_whose_product_no_number_holds_are_refused() {
+        let json = r#"{"peft_type": "WAVEFT", "n_frequency": 2, "target_modules": ["proj"]}"#;
+        let module = ModuleShape {
+            path: "proj".to_owned(),
+            out_features: 4,
+            in_features: 4,
+        };
+        let adapter = Adapter::create(AdapterConfig::parse(json).unwrap(), &[module]).unwrap();
+        let length = usize::MAX / 2;
+        let spec = LayerSpec {
+            config: adapter.config(),
+            spectrum: &adapter.spectra()[0],
+            stored: (length, 4),
+            dtype: Dtype::F32,
+        };
+        for stored in [(length, length), (4, length), (length, 4)] {
+            let spec = LayerSpec { stored, ..spec };
+            let refused = waveft_core::Error::AxisTooLong { length, taps: 2 };
+            assert_eq!(prepare(&[spec]).unwrap_err(), (0, refused));
+        }
+        // 2³³ bytes are too many for 32 bits; elsewhere it would take long to draw the places.
+        if usize::BITS == 32 {
+            let stored = (1 << 15, 1 << 15);
+            assert!(prepare(&[LayerSpec { stored, ..spec }]).is_err());
+        }
+    }
 }

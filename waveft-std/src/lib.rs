@@ -1,6 +1,6 @@
 //! WaveFT on a whole machine: PEFT's files, checkpoints, and merging them in parallel.
 //!
-//! The modules follow the data's way:
+//! [`guide`] has chapters on merging, on training, and for those who know PEFT. The modules follow the data's way:
 //!
 //! 1. [`config`] and [`adapter`]: an adapter as PEFT saves it. [`target_modules`]: which modules a configuration adapts, so
 //!    that one can also be created; its random start is torch's ([`normal`]).
@@ -34,6 +34,7 @@ pub mod config;
 mod convert;
 pub mod delta;
 pub mod error;
+pub mod guide;
 pub mod in_place;
 mod journal;
 pub mod layer;

@@ -92,7 +92,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
     /// # Errors
     /// [`Error::NoSuchAxis`] if `D = 0`; [`Error::SignalLength`] for a length that [`Dwt::new`] refuses, on any level;
     /// [`Error::Levels`] unless `1 ≤ levels ≤ max(1, l)`, `l` being the smallest of the axes'
-    /// [`dwt_max_level`](super::dwt_max_level); [`Error::Length`] if the array has more elements than a slice can.
+    /// [`dwt_max_level`]; [`Error::Length`] if the array has more elements than a slice can.
     pub fn new(
         axes: [(FilterBank<'a, F>, ExtensionMode); D],
         shape: [usize; D],
