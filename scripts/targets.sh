@@ -6,7 +6,7 @@
 #
 #     aarch64    waveft-core's tests on NEON, in QEMU
 #     wasm       waveft-core's tests in node, with simd128 and without, and the JavaScript package of targets/wasm
-#     i686       waveft-core's tests on 32 bits
+#     i686       waveft-core's and waveft-std's tests on 32 bits
 #     s390x      waveft-core's tests on a big-endian machine, in QEMU
 #     cortex-m   the firmware of targets/cortex-m, in QEMU
 #     no-panic   that the core's checked entry points contain no panic
@@ -25,15 +25,16 @@ source scripts/parts.sh
 source scripts/debian-rust.sh
 jobs=(${JOBS:+--jobs "$JOBS"})
 
-# tests TARGET INSTRUCTIONS [OPTION...]: waveft-core's tests but those of documentation, each a program of its own; options are
+# tests TARGET INSTRUCTIONS [OPTION...]: the packages' tests but those of documentation, each a program of its own; options are
 # the tests' own.
 tests() {
     local -x CARGO_TARGET_DIR=$PWD/target/debian CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
     local -x WAVEFT_INSTRUCTIONS=$2 RUST_BACKTRACE=0
     deb test "${jobs[@]}" --locked "${build_std[@]}" --target "$1" \
-        --package waveft-core --lib --tests -- "${@:3}"
+        "${packages[@]}" --lib --tests -- "${@:3}"
 }
 build_std=(-Zbuild-std)
+packages=(--package waveft-core)
 
 # An emulator is ten to fifty times slower: a sixteenth of the random cases; every golden is compared all the same.
 emulated() {
@@ -62,6 +63,7 @@ i686() {
     need gcc-i686-linux-gnu libc6-dev-i386-cross
     export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_LINKER=i686-linux-gnu-gcc
     export CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+    packages+=(--package waveft-std)
     tests i686-unknown-linux-gnu sse2
 }
 

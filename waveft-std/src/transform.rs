@@ -225,7 +225,7 @@ mod tests {
 
     fn noise(length: usize) -> Vec<f32> {
         (0..length)
-            .map(|i| ((i * 7919) % 2003) as f32 / 1000.0 - 1.0)
+            .map(|i| (i as u64 * 7919 % 2003) as f32 / 1000.0 - 1.0)
             .collect()
     }
 

@@ -163,8 +163,7 @@ fn zero_sized_modules_are_refused() {
 fn counts_of_enormous_modules_do_not_overflow() {
     let most = usize::MAX;
     let modules = [shape("a.q", most, most), shape("b.q", most, most)];
-    let config =
-        json!({"n_frequency": u64::MAX, "target_modules": ["q"], "proportional_parameters": true});
+    let config = json!({"n_frequency": usize::MAX, "target_modules": ["q"], "proportional_parameters": true});
     let selected = select(config, &modules).unwrap();
     assert!(
         selected
