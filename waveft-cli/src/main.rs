@@ -54,9 +54,27 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // The exit status tells it too.
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let _ = writeln!(io::stderr(), "error: {}", shortened(&failure.to_string()));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A message, its middle left out when it is long: names and shapes in it come from files, which may be anything.
+fn shortened(message: &str) -> String {
+    const HALF: usize = 2000;
+    let start = message.char_indices().nth(HALF).map(|(at, _)| at);
+    let end = message.char_indices().nth_back(HALF).map(|(at, _)| at);
+    match (start, end) {
+        (Some(start), Some(end)) if start < end => {
+            let left_out = end - start;
+            format!(
+                "{} … ({left_out} bytes) … {}",
+                &message[..start],
+                &message[end..]
+            )
+        }
+        _ => message.to_owned(),
     }
 }
 
