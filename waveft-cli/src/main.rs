@@ -54,27 +54,31 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // The exit status tells it too.
-            let _ = writeln!(io::stderr(), "error: {}", shortened(&failure.to_string()));
+            let _ = writeln!(io::stderr(), "error: {}", printable(&failure.to_string()));
             ExitCode::FAILURE
         }
     }
 }
 
-/// A message, its middle left out when it is long: names and shapes in it come from files, which may be anything.
-fn shortened(message: &str) -> String {
+/// A message as one line, its middle left out when it is long: names, paths and shapes in it may come from files, and be
+/// anything.
+fn printable(message: &str) -> String {
     const HALF: usize = 2000;
+    let escaped = |text: &str| -> String {
+        let escaped = text.chars().map(|c| match c.is_control() {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        });
+        escaped.collect()
+    };
     let start = message.char_indices().nth(HALF).map(|(at, _)| at);
     let end = message.char_indices().nth_back(HALF).map(|(at, _)| at);
     match (start, end) {
         (Some(start), Some(end)) if start < end => {
-            let left_out = end - start;
-            format!(
-                "{} … ({left_out} bytes) … {}",
-                &message[..start],
-                &message[end..]
-            )
+            let (before, after) = (escaped(&message[..start]), escaped(&message[end..]));
+            format!("{before} … ({} bytes) … {after}", end - start)
         }
-        _ => message.to_owned(),
+        _ => escaped(message),
     }
 }
 
