@@ -22,7 +22,7 @@ const MOST_ROWS: usize = 24;
 ///
 /// Several adapters are added one after the other, each rounded to the weights' type, as PEFT does it. The output appears
 /// complete or not at all. In place, a journal beside the base keeps every byte that changes: an interrupted merge is
-/// finished by the same command and rolled back by `waveft unmerge`, which also undoes a complete one.
+/// finished by the same command, which finds a complete one done, and rolled back by `waveft unmerge`, which undoes either.
 #[derive(Args)]
 #[command(group(ArgGroup::new("target").required(true).args(["output", "in_place"])))]
 pub(crate) struct Arguments {
