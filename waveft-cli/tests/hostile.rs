@@ -109,12 +109,15 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, (String, Vec<u8>)> {
     found
 }
 
+/// Puts a file into the folder of a scene.
+type Make = Box<dyn Fn(&Path)>;
+
 /// A command that meets a file, and what it must say.
 struct Case {
     what: &'static str,
     words: &'static str,
     /// Puts the file in the place of the good one.
-    make: Box<dyn Fn(&Path)>,
+    make: Make,
     expected: &'static str,
 }
 
@@ -1164,7 +1167,7 @@ fn journals_that_were_not_written_here() {
 #[test]
 fn what_is_odd_is_taken() {
     let odd_name = OsStr::from_bytes(b"b\xFFse");
-    let cases: Vec<(&str, &str, Box<dyn Fn(&Path)>)> = vec![
+    let cases: Vec<(&str, &str, Make)> = vec![
         ("nothing odd", MERGE, Box::new(|_| ())),
         (
             "a seed of 2^64 - 1",

@@ -216,11 +216,22 @@ fn what_is_needed_is_on_disk_before_it_is_needed() {
     behind(&unmerge, removed, base);
 }
 
+/// A run that is stopped; one that a failed test leaves so is ended.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // Nothing to do for one that ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts a run that stops at a change, and waits until it has.
-fn stopped(command: Command, at: usize) -> Child {
+fn stopped(command: Command, at: usize) -> Stopped {
     let mut command = with_fault(command, Fault::Stop, at);
-    let run = command.stdout(Stdio::null()).spawn().unwrap();
-    let stat = format!("/proc/{}/stat", run.id());
+    let run = Stopped(command.stdout(Stdio::null()).spawn().unwrap());
+    let stat = format!("/proc/{}/stat", run.0.id());
     let begun = Instant::now();
     loop {
         let stat = fs::read_to_string(&stat).unwrap();
@@ -232,13 +243,13 @@ fn stopped(command: Command, at: usize) -> Child {
     }
 }
 
-fn go_on(mut run: Child) {
+fn go_on(mut run: Stopped) {
     let continued = Command::new("kill")
         .arg("-CONT")
-        .arg(run.id().to_string())
+        .arg(run.0.id().to_string())
         .status();
     assert!(continued.unwrap().success());
-    assert!(run.wait().unwrap().success());
+    assert!(run.0.wait().unwrap().success());
 }
 
 #[test]
