@@ -1211,7 +1211,7 @@ fn what_is_odd_is_taken() {
         (
             "a name that is no text beside the shards",
             MERGE,
-            Box::new(|folder| {
+            Box::new(move |folder| {
                 index(weight_map("shard"))(folder);
                 fs::write(folder.join("base").join(odd_name), "kept").unwrap();
             }),
