@@ -22,7 +22,7 @@ const MOST_ROWS: usize = 24;
 ///
 /// Several adapters are added one after the other, each rounded to the weights' type, as PEFT does it. The output appears
 /// complete or not at all. In place, a journal beside the base keeps every byte that changes: an interrupted merge is
-/// finished by the same command and rolled back by `waveft unmerge`, which also undoes a complete one.
+/// finished by the same command, which finds a complete one done, and rolled back by `waveft unmerge`, which undoes either.
 #[derive(Args)]
 #[command(group(ArgGroup::new("target").required(true).args(["output", "in_place"])))]
 pub(crate) struct Arguments {
@@ -61,12 +61,12 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
 }
 
 fn merge_in_place(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
-    let description = describe(arguments)?;
+    let adapters = read_adapters(arguments)?;
+    let description = describe(&adapters)?;
     if let Some(found) = in_place::status(&arguments.base)? {
         return finish(arguments, &found, &description, bar);
     }
     let base = Checkpoint::open(&arguments.base)?;
-    let adapters = read_adapters(arguments)?;
     let merge = Merge::new(&base, &adapters, arguments.safe)?;
     if merge.added().len() > 0 {
         let added: Vec<&str> = merge.added().collect();
@@ -87,7 +87,7 @@ fn merge_in_place(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What to do about a journal that is there already: only the very merge that it is of is finished.
+/// What to do about a journal that is there already: only the very merge that it is of is finished, or found complete.
 fn finish(
     arguments: &Arguments,
     found: &JournalInfo,
@@ -96,23 +96,32 @@ fn finish(
 ) -> Result<(), Failure> {
     let (journal, base) = (found.path.display(), arguments.base.display());
     let merged = &found.description["adapters"];
-    match found.state {
-        JournalState::Applied => Err(format!(
-            "{journal}: expected a base without a merge in place, found one of {merged}; `waveft unmerge --base {base}` \
-             undoes it"
-        )
-        .into()),
-        JournalState::Pending if found.description != *description => Err(format!(
-            "{journal}: expected no interrupted merge of other adapters, found one of {merged}; finish it by the command \
-             that began it, or undo it by `waveft unmerge --base {base}`"
-        )
-        .into()),
-        JournalState::Pending => {
-            in_place::finish(&arguments.base, bar)?;
-            bar.done(&format!("finished the interrupted merge of {merged} into {base}"));
-            Ok(())
+    let is_same = found.description == *description;
+    let done = match found.state {
+        JournalState::Applied if is_same => {
+            format!("{merged} had been merged into {base} already: nothing to do")
         }
-    }
+        JournalState::Pending if is_same => {
+            format!("finished the interrupted merge of {merged} into {base}")
+        }
+        JournalState::Applied => {
+            return Err(format!(
+                "{journal}: expected no merge of other adapters in place, or of these as they were before, found one of \
+                 {merged}; `waveft unmerge --base {base}` undoes it"
+            )
+            .into());
+        }
+        JournalState::Pending => {
+            return Err(format!(
+                "{journal}: expected no interrupted merge of other adapters, or of these as they were before, found one of \
+                 {merged}; finish it by the command that began it, or undo it by `waveft unmerge --base {base}`"
+            )
+            .into());
+        }
+    };
+    in_place::finish(&arguments.base, bar)?;
+    bar.done(&done);
+    Ok(())
 }
 
 fn read_adapters(arguments: &Arguments) -> Result<Vec<Adapter>, Failure> {
@@ -120,18 +129,15 @@ fn read_adapters(arguments: &Arguments) -> Result<Vec<Adapter>, Failure> {
     Ok(adapters.collect::<Result<_, _>>()?)
 }
 
-/// What the journal says of a merge: the adapters, by their whole paths.
-fn describe(arguments: &Arguments) -> Result<Value, Failure> {
-    let path = |adapter: &PathBuf| match fs::canonicalize(adapter) {
+/// What the journal says of a merge: the adapters, by their whole paths, and what they hold, which may change there.
+fn describe(adapters: &[Adapter]) -> Result<Value, Failure> {
+    let path = |adapter: &Adapter| match fs::canonicalize(adapter.path()) {
         Ok(path) => Ok(path.display().to_string()),
-        Err(error) => Err(format!("{}: {error}", adapter.display())),
+        Err(error) => Err(format!("{}: {error}", adapter.path().display())),
     };
-    let adapters: Vec<String> = arguments
-        .adapter
-        .iter()
-        .map(path)
-        .collect::<Result<_, _>>()?;
-    Ok(json!({ "adapters": adapters }))
+    let paths: Vec<String> = adapters.iter().map(path).collect::<Result<_, _>>()?;
+    let checksums: Vec<u64> = adapters.iter().map(Adapter::checksum).collect();
+    Ok(json!({ "adapters": paths, "checksums": checksums }))
 }
 
 /// The adapted weights as a table, the first of them if there are many.

@@ -30,5 +30,31 @@ pub(crate) fn finish(printed: io::Result<()>) -> Result<(), Failure> {
 /// Says on standard error why a job failed.
 pub(crate) fn complain(failure: &Failure) {
     // The exit status tells it too.
-    let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {failure}");
+    let _ = writeln!(
+        anstream::stderr(),
+        "{ERROR}error:{ERROR:#} {}",
+        printable(&failure.to_string())
+    );
+}
+
+/// A message as one line, its middle left out when it is long: names, paths and shapes in it may come from files, and be
+/// anything.
+fn printable(message: &str) -> String {
+    const HALF: usize = 2000;
+    let escaped = |text: &str| -> String {
+        let escaped = text.chars().map(|c| match c.is_control() {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        });
+        escaped.collect()
+    };
+    let start = message.char_indices().nth(HALF).map(|(at, _)| at);
+    let end = message.char_indices().nth_back(HALF).map(|(at, _)| at);
+    match (start, end) {
+        (Some(start), Some(end)) if start < end => {
+            let (before, after) = (escaped(&message[..start]), escaped(&message[end..]));
+            format!("{before} … ({} bytes) … {after}", end - start)
+        }
+        _ => escaped(message),
+    }
 }

@@ -121,6 +121,12 @@ fn merges_in_place_and_unmerges_to_the_byte() {
     ));
     assert!(again.contains("waveft unmerge"), "{again}");
     assert!(contents(&base) == merged);
+    let again = printed(&waveft(
+        "merge --base {} --adapter {} --in-place",
+        &[&base, &adapter],
+    ));
+    assert!(again.contains("already: nothing to do"), "{again}");
+    assert!(contents(&base) == merged);
     printed(&waveft("unmerge --base {}", &[&base]));
     assert!(contents(&base) == before);
     let nothing = complaint(&waveft("unmerge --base {}", &[&base]));

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use half::{bf16, f16};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::checkpoint::{Checkpoint, Dtype, Header, Tensor, write_whole};
 use crate::config::{AdapterConfig, Bias, CONFIG_FILE};
 use crate::error::{Error, Result};
 use crate::normal::NormalGenerator;
+use crate::room::refuse_without_room;
 use crate::target_modules::{ModuleShape, select_modules};
 
 /// The tensors' file in an adapter's folder.
@@ -172,7 +174,11 @@ impl Adapter {
     pub fn create(config: AdapterConfig, modules: &[ModuleShape]) -> Result<Self> {
         let mut generator = NormalGenerator::new(config.random_loc_seed());
         let mut spectra = Vec::new();
-        for selected in select_modules(&config, modules)? {
+        let selected = select_modules(&config, modules)?;
+        let counts = selected.iter().map(|module| module.n_frequency as u64);
+        refuse_without_room(counts.sum(), 2 * size_of::<f32>())
+            .map_err(Error::io(config.path()))?;
+        for selected in selected {
             let mut values = vec![0.0; selected.n_frequency];
             if !config.init_weights() {
                 generator.fill(&mut values);
@@ -328,6 +334,29 @@ impl Adapter {
     /// the biases of a module to save twice more.)
     pub fn unused(&self) -> impl Iterator<Item = &str> {
         self.unused.iter().map(|tensor| tensor.data.key.as_str())
+    }
+
+    /// The XXH3 hash of its configuration and tensors: whether it is the same adapter as at another time.
+    pub fn checksum(&self) -> u64 {
+        let mut checksum = Xxh3::new();
+        checksum.update(self.config.json().as_bytes());
+        for data in self.in_file_order() {
+            checksum.update(format!("{:?} {} {:?}", data.key, data.dtype, data.shape).as_bytes());
+            checksum.update(data.bytes());
+        }
+        checksum.digest()
+    }
+
+    /// Refuses spectra that cannot be held in memory with their places.
+    pub(crate) fn refuse_without_room(&self) -> Result<()> {
+        /// Bytes of a coefficient while its place is drawn and sorted.
+        const DRAWN: usize = 64;
+        /// Bytes of a coefficient as long as it is used.
+        const KEPT: usize = 24;
+        let lengths = || self.spectra.iter().map(|spectrum| spectrum.len() as u64);
+        refuse_without_room(lengths().max().unwrap_or(0), DRAWN)
+            .and_then(|()| refuse_without_room(lengths().sum(), KEPT))
+            .map_err(Error::io(&self.path))
     }
 
     fn add(&mut self, model: &Path, file: &Arc<Checkpoint>, tensor: Tensor<'_>) -> Result<()> {

@@ -19,8 +19,8 @@ pub use safetensors::Dtype;
 
 pub(crate) use self::edits::{Addition, BAND_BYTES, Band, BandBuffer, Change, Resolved, Rows};
 pub use self::edits::{Edits, Progress, RowEditor};
-use self::file_system::lock_shared;
 pub use self::file_system::write_whole;
+use self::file_system::{lock_shared, open_regular, read_at_most};
 pub use self::header::{Header, HeaderFault, HeaderTensor};
 pub(crate) use self::index::{Index, stays_inside};
 use crate::config::CONFIG_FILE;
@@ -31,6 +31,9 @@ const SINGLE_FILE: &str = "model.safetensors";
 
 /// The index of a sharded folder.
 pub(crate) const INDEX_FILE: &str = "model.safetensors.index.json";
+
+/// The largest index read, in bytes: 32 MiB, twice what naming every expert of the largest models takes.
+const LARGEST_INDEX: u64 = 32 << 20;
 
 /// An open checkpoint.
 ///
@@ -177,14 +180,11 @@ impl Checkpoint {
 
     fn open_shards(&mut self) -> Result<()> {
         let index_path = self.path.join(INDEX_FILE);
-        let json = match std::fs::read(&index_path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let expected = format!("{SINGLE_FILE} or {INDEX_FILE}");
-                return Err(Error::file(&self.path, expected, no_checkpoint(&self.path)));
-            }
-            read => read.map_err(Error::io(&index_path))?,
-        };
-        let index = Index::parse(&json)
+        if !index_path.exists() {
+            let expected = format!("{SINGLE_FILE} or {INDEX_FILE}");
+            return Err(Error::file(&self.path, expected, no_checkpoint(&self.path)));
+        }
+        let index = Index::parse(read_at_most(&index_path, LARGEST_INDEX)?)
             .map_err(|(expected, found)| Error::file(&index_path, expected, found))?;
         for shard in index.shards() {
             self.open_file(shard.to_owned(), self.path.join(shard))?;
@@ -272,16 +272,7 @@ impl Checkpoint {
 
 impl CheckpointFile {
     fn open(name: String, path: PathBuf) -> Result<Self> {
-        // Opening a pipe would wait for its other end.
-        let metadata = std::fs::metadata(&path).map_err(Error::io(&path))?;
-        if !metadata.is_file() {
-            return Err(Error::file(
-                path,
-                "a .safetensors file",
-                "something that is not a regular file",
-            ));
-        }
-        let file = File::open(&path).map_err(Error::io(&path))?;
+        let file = open_regular(&path)?;
         lock_shared(&file, &path)?;
         // SAFETY: the map is only read, and the file is kept open beside it under a shared lock. Whatever of this library
         // changes a base takes an exclusive lock first and has no map of that file; a foreign program that writes to the file

@@ -1,19 +1,18 @@
 //! PEFT's `adapter_config.json`.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use waveft_core::filter_bank::{Wavelet, wavelets};
 
+use crate::checkpoint::file_system::read_at_most;
 use crate::error::{Error, Result};
 
 /// The configuration's file in an adapter's folder.
 pub const CONFIG_FILE: &str = "adapter_config.json";
 
-/// The largest configuration read, in bytes: 16 MiB, many times what naming every module of the largest models takes.
-pub const LARGEST_CONFIG: u64 = 16 << 20;
+/// The largest configuration read, in bytes: 8 MiB, twice what naming every expert of the largest models takes.
+pub const LARGEST_CONFIG: u64 = 8 << 20;
 
 /// The configuration of a WaveFT adapter, checked.
 ///
@@ -87,15 +86,7 @@ impl AdapterConfig {
     /// refuses.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(Error::io(path))?;
-        let mut bytes = Vec::new();
-        file.take(LARGEST_CONFIG + 1)
-            .read_to_end(&mut bytes)
-            .map_err(Error::io(path))?;
-        if bytes.len() as u64 > LARGEST_CONFIG {
-            let expected = format!("at most {LARGEST_CONFIG} bytes");
-            return Err(Error::file(path, expected, "more"));
-        }
+        let bytes = read_at_most(path, LARGEST_CONFIG)?;
         let text = String::from_utf8(bytes)
             .map_err(|error| Error::file(path, "UTF-8", error.utf8_error().to_string()))?;
         Self::from_text(path.to_owned(), text)

@@ -8,12 +8,14 @@ use bytemuck::cast_slice;
 use serde_json::{Map, json};
 
 use crate::adapter::Adapter;
+use crate::checkpoint::file_system::refuse_irregular;
 use crate::checkpoint::{Checkpoint, Dtype, Progress};
 use crate::error::{Error, Result};
 use crate::layer::{LayerSpec, LayerUpdate, prepare};
 use crate::name_map::NameMap;
 use crate::rewrite::partial::Partial;
 use crate::rewrite::{refuse_base, refuse_read};
+use crate::room::refuse_without_room;
 
 /// Writes ΔW in f32, `out × in`, of each of the adapter's modules, under the name of its weight in the base.
 ///
@@ -22,7 +24,8 @@ use crate::rewrite::{refuse_base, refuse_read};
 ///
 /// # Errors
 /// When a module's weight is not in the base or not a matrix, when a spectrum has more coefficients than its weight has
-/// entries, when the output is the base or a file that is being read, such as the adapter's, and when writing fails.
+/// entries or memory lacks room, when the output is the base, a file that is being read, such as the adapter's, or no file,
+/// and when writing fails.
 pub fn write_delta(
     base: &Checkpoint,
     adapter: &Adapter,
@@ -31,8 +34,12 @@ pub fn write_delta(
 ) -> Result<()> {
     let output = output.as_ref();
     refuse_base(base, output)?;
+    refuse_irregular(output)?;
     refuse_read(output)?;
+    adapter.refuse_without_room()?;
     let (names, updates) = updates(base, adapter)?;
+    let largest = updates.iter().map(entries).max().unwrap_or(0);
+    refuse_without_room(largest, size_of::<f32>()).map_err(Error::io(base.path()))?;
     let header = header(&names, &updates);
     let lengths = updates.iter().map(|update| entries(update) * 4);
     progress.start(lengths.sum());

@@ -21,8 +21,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::checkpoint::file_system::{is_at, lock_exclusive, parent_of, sync_folder};
 use crate::checkpoint::positioned::{read_exact_at, write_all_at};
 use crate::checkpoint::{
-    BAND_BYTES, Band, BandBuffer, Change, Checkpoint, Edits, Header, Progress, Resolved, RowEditor,
-    TensorKey, stays_inside,
+    BAND_BYTES, Band, BandBuffer, Change, Checkpoint, CheckpointFile, Edits, Header, Progress,
+    Resolved, RowEditor, TensorKey, stays_inside,
 };
 use crate::error::{Error, Result};
 use crate::journal::{
@@ -52,7 +52,7 @@ pub fn apply(
     apply_through(base, edits, description, progress, &mut write_all_at)
 }
 
-/// Completes a merge in place that was interrupted; nothing to do when it is complete already.
+/// Completes a merge in place that was interrupted; of one that is complete, checks that the base still is as it left it.
 ///
 /// # Errors
 /// When there is no journal or a damaged one, when the base was changed by something else since, or is in use: in these cases
@@ -110,6 +110,8 @@ fn refused(found: JournalInfo) -> Error {
 struct Location {
     /// The folder that names in the journal count from.
     folder: PathBuf,
+    /// The checkpoint's only file, if it is not a folder.
+    file: Option<PathBuf>,
     journal: PathBuf,
 }
 
@@ -121,13 +123,25 @@ impl Location {
             let journal = real.join(format!("model{JOURNAL_SUFFIX}"));
             return Ok(Self {
                 folder: real,
+                file: None,
                 journal,
             });
         }
         Ok(Self {
             folder: parent_of(&real),
             journal: journal_of_file(&real),
+            file: Some(real),
         })
+    }
+
+    /// A file's name counted from the folder, which is not always that of the path that led there.
+    fn name_of(&self, mapped: &CheckpointFile) -> Result<String> {
+        let Some(real) = &self.file else {
+            return Ok(mapped.name().to_owned());
+        };
+        let name = real.file_name().and_then(|name| name.to_str());
+        let unfit = || Error::file(real, "a name in UTF-8, for a journal to hold", "another");
+        name.map(str::to_owned).ok_or_else(unfit)
     }
 }
 
@@ -176,7 +190,7 @@ struct LockedFile {
 
 impl LockedBase {
     /// Takes the files over from an open checkpoint, whose maps stay usable until the first write.
-    fn take(base: &Checkpoint) -> Result<Self> {
+    fn take(base: &Checkpoint, location: &Location) -> Result<Self> {
         let mut files = Vec::with_capacity(base.files().len());
         for mapped in base.files() {
             let path = mapped.path();
@@ -191,11 +205,8 @@ impl LockedBase {
                     "another in its place",
                 ));
             }
-            files.push(LockedFile::identify(
-                file,
-                path.to_owned(),
-                mapped.name().to_owned(),
-            )?);
+            let name = location.name_of(mapped)?;
+            files.push(LockedFile::identify(file, path.to_owned(), name)?);
         }
         Ok(Self { files })
     }
@@ -269,8 +280,8 @@ impl LockedFile {
     }
 
     /// An error about the bytes at `offset`, which are not what they should be.
-    fn changed_since(&self, offset: u64) -> Error {
-        let expected = format!("the bytes from before or after the merge at offset {offset}");
+    fn changed_since(&self, expected: Expected, offset: u64) -> Error {
+        let expected = format!("{} at offset {offset}", expected.shown());
         let found = "others: the base was changed since";
         let tensor = read_beginning(&self.file, &self.path, self.identity.length)
             .ok()
@@ -362,12 +373,12 @@ impl Piece<'_> {
         new: &mut BandBuffer,
     ) -> Result<Differences> {
         let LockedFile { file, path, .. } = &base.files[self.file];
-        let old = old.bytes(self.length);
+        let old = old.bytes(self.length).map_err(Error::io(path))?;
         read_exact_at(file, old, self.offset).map_err(Error::io(path))?;
         let new = match &self.work {
             Work::Replace(bytes) => bytes,
             Work::Edit(band, editors) => {
-                let new = new.bytes(self.length);
+                let new = new.bytes(self.length).map_err(Error::io(path))?;
                 new.copy_from_slice(old);
                 band.edit(editors, new)?;
                 &*new
@@ -398,7 +409,7 @@ fn apply_through(
     }
     let resolved = edits.resolve(&base)?;
     let location = Location::of(base.path())?;
-    let locked = LockedBase::take(&base)?;
+    let locked = LockedBase::take(&base, &location)?;
     if let Some(found) = journals_of(&base)?.pop() {
         return Err(refused(found));
     }
@@ -474,7 +485,8 @@ fn finish_through(path: &Path, progress: &dyn Progress, write: WriteAt<'_>) -> R
     let location = Location::of(path)?;
     let (info, base) = open_merged(&location)?;
     if info.state == JournalState::Applied {
-        return Ok(());
+        let journal = open_journal(&location)?;
+        return verify(journal, &base, Expected::New, &mut |_| ());
     }
     verify_and_replay(&location, &base, Direction::Forward, progress, write)?;
     mark(&location.journal, JournalState::Applied, write)
@@ -546,7 +558,11 @@ fn verify_and_replay(
     };
     let journal = open_journal(location)?;
     let state = journal.info().state;
-    verify(journal, base, &mut tell)?;
+    let expected = match state {
+        JournalState::Pending => Expected::Torn,
+        JournalState::Applied => Expected::Whole,
+    };
+    verify(journal, base, expected, &mut tell)?;
     if state == JournalState::Applied {
         // From here on the base is neither as before nor as after.
         mark(&location.journal, JournalState::Pending, write)?;
@@ -555,19 +571,23 @@ fn verify_and_replay(
     replay(open_journal(location)?, base, direction, write, &mut tell)
 }
 
-/// Checks the whole journal, and that the base holds the old or the new bytes wherever it has any.
-fn verify(mut journal: JournalReader, base: &LockedBase, tell: &mut dyn FnMut(u64)) -> Result<()> {
-    let state = journal.info().state;
+/// Checks the whole journal, and that the base holds the expected bytes wherever it has any.
+fn verify(
+    mut journal: JournalReader,
+    base: &LockedBase,
+    expected: Expected,
+    tell: &mut dyn FnMut(u64),
+) -> Result<()> {
     let mut buffer = BandBuffer::default();
     while let Some(runs) = journal.next_runs()? {
         for window in windows(&runs) {
             // The journal was read against these files' number and lengths.
             let file = &base.files[window.file];
-            let current = buffer.bytes(window.length);
+            let current = buffer.bytes(window.length).map_err(Error::io(&file.path))?;
             read_exact_at(&file.file, current, window.offset).map_err(Error::io(&file.path))?;
             for run in window.runs {
-                if !is_explained(&current[window.place_of(run)], run, state) {
-                    return Err(file.changed_since(run.offset));
+                if !expected.explain(&current[window.place_of(run)], run) {
+                    return Err(file.changed_since(expected, run.offset));
                 }
             }
         }
@@ -577,17 +597,37 @@ fn verify(mut journal: JournalReader, base: &LockedBase, tell: &mut dyn FnMut(u6
     Ok(())
 }
 
-/// Whether the merge alone can have led to these bytes.
-fn is_explained(current: &[u8], run: &Run<'_>, state: JournalState) -> bool {
-    let torn = || {
-        // A write that was cut short leaves some of the new bytes and some of the old.
-        current
-            .iter()
-            .zip(run.old)
-            .zip(run.new)
-            .all(|((byte, old), new)| byte == old || byte == new)
-    };
-    current == run.new || current == run.old || (state == JournalState::Pending && torn())
+/// What the base may hold where a journal has bytes.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// The new ones.
+    New,
+    /// The old or the new ones.
+    Whole,
+    /// Some of the new and some of the old, which a write that was cut short leaves.
+    Torn,
+}
+
+impl Expected {
+    /// Whether these bytes are so.
+    fn explain(self, current: &[u8], run: &Run<'_>) -> bool {
+        let is_torn = || {
+            let mut bytes = current.iter().zip(run.old).zip(run.new);
+            bytes.all(|((byte, old), new)| byte == old || byte == new)
+        };
+        match self {
+            Self::New => current == run.new,
+            Self::Whole => current == run.new || current == run.old,
+            Self::Torn => is_torn(),
+        }
+    }
+
+    fn shown(self) -> &'static str {
+        match self {
+            Self::New => "the bytes from after the merge",
+            Self::Whole | Self::Torn => "the bytes from before or after the merge",
+        }
+    }
 }
 
 /// Writes a journal's bytes to the base and brings them to disk.
@@ -606,7 +646,7 @@ fn replay(
                 [run] => direction.bytes_of(run),
                 runs => {
                     // What lies between the runs is written as it is: the base is locked, so that nobody changes it meanwhile.
-                    let bytes = buffer.bytes(window.length);
+                    let bytes = buffer.bytes(window.length).map_err(Error::io(path))?;
                     read_exact_at(file, bytes, window.offset).map_err(Error::io(path))?;
                     for run in runs {
                         bytes[window.place_of(run)].copy_from_slice(direction.bytes_of(run));

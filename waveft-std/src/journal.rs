@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::checkpoint::file_system::open_regular;
 use crate::error::{Error, Result};
 
 /// What a journal's name ends in.
@@ -268,9 +269,11 @@ pub(crate) struct JournalReader {
 impl JournalReader {
     /// Opens a journal and reads its beginning; `None` when there is none.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(Error::io(path))?,
+        let file = match open_regular(path) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            opened => opened?,
         };
         let mut input = BufReader::with_capacity(1 << 18, file);
         let mut beginning = read_bytes(&mut input, FIXED_LENGTH, path)?;

@@ -43,6 +43,7 @@ pub mod merge;
 pub mod name_map;
 pub mod normal;
 pub mod rewrite;
+mod room;
 pub mod target_modules;
 pub mod training;
 pub mod transform;

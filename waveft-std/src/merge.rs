@@ -93,7 +93,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// When a module's weight is not in the base, is not a matrix, or is not of type F32, F64, BF16 or F16; when a
-    /// spectrum has more coefficients than its weight has entries; when a saved tensor's shape is not that of the
+    /// spectrum has more coefficients than its weight has entries, or than memory can hold; when a saved tensor's shape is not that of the
     /// base's; when two adapters replace one tensor by different ones; with `safe`, when a spectrum or a saved tensor is not
     /// finite.
     pub fn new(base: &Checkpoint, adapters: &'a [Adapter], safe: bool) -> Result<Self> {
@@ -109,6 +109,7 @@ impl<'a> Merge<'a> {
         let mut targets = Vec::new();
         let mut prefixes = BTreeSet::new();
         for adapter in adapters {
+            adapter.refuse_without_room()?;
             let modules = adapter.spectra().iter().map(Spectrum::module);
             let map = NameMap::resolve(base.path(), modules, names.iter().copied())?;
             for spectrum in adapter.spectra() {

@@ -49,11 +49,11 @@ impl NameMap {
     /// `modules`.
     ///
     /// Tried in turn: no change; the adapter's leading components taken off, as few as will do; a prefix of the base
-    /// put in front. The base's path `base` is for messages. Cost: O(names + modules) for each prefix tried.
+    /// put in front. The base's path `base` is for messages. Cost: O(names + modules), and a look for each prefix tried.
     ///
     /// # Errors
     /// [`Error::MissingModule`] when no change fits all modules: it tells the first one that is missing under the change
-    /// that fits the most, and the nearest name of the base. [`Error::File`] when two prefixes could be put in front,
+    /// that fits the most before it, and the nearest name of the base. [`Error::File`] when two prefixes could be put in front,
     /// [`Error::Module`] when two modules would have one weight.
     pub fn resolve<'a>(
         base: &Path,
@@ -140,11 +140,14 @@ impl NameMap {
         }
     }
 
+    /// How many modules have a weight, up to the first that has none: going on would cost the product of both files' sizes.
     fn count_fitting(&self, modules: &[&str], names: &HashSet<&str>) -> usize {
+        let mut found = HashSet::new();
         let weights = modules.iter().map(|module| self.weight_name(module));
-        let fitting = weights.filter(|weight| names.contains(weight.as_str()));
         // Each once: taking a prefix off some modules can make two of them one.
-        fitting.collect::<HashSet<_>>().len()
+        weights
+            .take_while(|weight| names.contains(weight.as_str()) && found.insert(weight.clone()))
+            .count()
     }
 
     fn missing(&self, base: &Path, modules: &[&str], names: &HashSet<&str>) -> Error {

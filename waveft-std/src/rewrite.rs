@@ -17,7 +17,9 @@ use rayon::prelude::*;
 use self::layout::{FileLayout, Source, lay_out, new_index};
 use self::other_files::{OtherFile, OtherFiles};
 use self::partial::Partial;
-use crate::checkpoint::file_system::{is_same, lock_exclusive, parent_of, sync_folder};
+use crate::checkpoint::file_system::{
+    is_same, lock_exclusive, parent_of, refuse_irregular, sync_folder,
+};
 use crate::checkpoint::positioned::{read_exact_at, write_all_at};
 use crate::checkpoint::{
     Band, BandBuffer, Checkpoint, CheckpointFile, Edits, INDEX_FILE, Progress, Resolved, RowEditor,
@@ -43,8 +45,9 @@ const COPY_BYTES: u64 = 16 << 20;
 /// # Errors
 /// When the edits do not fit the base (a tensor that it lacks, another length, a name that is taken); when an interrupted merge
 /// in place left the base half changed; when the output is the base, inside it or around it, is a folder that holds anything
-/// or, for a folder, a link, is being written by another run, or is a file that is being read, such as an adapter's; whatever an editor refuses; and when
-/// reading or writing fails. The base is never changed, and until the new output is complete, an old one stays.
+/// or, for a folder, a link, is a device or pipe, is being written by another run, or is a file that is being read, such as an
+/// adapter's; when a link in the base's folder leads to a folder outside; whatever an editor refuses; when a row is longer than
+/// memory has room for; and when reading or writing fails. The base is never changed, and until the new output is complete, an old one stays.
 ///
 /// # Examples
 /// ```
@@ -88,13 +91,7 @@ fn write_file(
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
-    if output.is_dir() {
-        return Err(Error::file(
-            output,
-            "a file, as the base is one",
-            "a folder",
-        ));
-    }
+    refuse_irregular(output)?;
     refuse_read(output)?;
     let layouts = lay_out(base, edits, resolved)?;
     progress.start(layouts.iter().map(|layout| layout.length).sum());
@@ -295,7 +292,9 @@ fn write_piece(
             band,
             editors,
         } => {
-            let bytes = buffer.bytes(piece.length);
+            let bytes = buffer
+                .bytes(piece.length)
+                .map_err(Error::io(source.path()))?;
             read_exact_at(source.file(), bytes, *from).map_err(Error::io(source.path()))?;
             band.edit(editors, bytes)?;
             bytes

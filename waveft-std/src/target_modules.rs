@@ -14,7 +14,14 @@ use crate::config::{AdapterConfig, ModuleNames};
 use crate::error::{Error, Result};
 
 /// The most steps back of one match of one regular expression.
-const MOST_STEPS_BACK: usize = 1_000_000;
+const MOST_STEPS_BACK: usize = 100_000;
+
+/// The most bytes of all regular expressions of one key, each counted with [`PATTERN_BYTES`] more: compiled, they take
+/// hundreds of times the memory.
+const MOST_PATTERN_BYTES: usize = 1 << 20;
+
+/// What is put around a regular expression, about.
+const PATTERN_BYTES: usize = 64;
 
 /// A linear module of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +87,7 @@ pub struct SelectedModule {
 /// # Errors
 /// When no module is adapted; when `target_modules` also matches a module that contains others; when a module to adapt
 /// ends in a name of `modules_to_save`; unless `1 ≤ n_frequency ≤ M·N`; for an invalid regular expression, or one that
-/// takes more than a million steps back. `target_modules` must name modules: null and `"all-linear"` cannot be resolved
+/// takes more than 100,000 steps back; for more than a mebibyte of them in one key. `target_modules` must name modules: null and `"all-linear"` cannot be resolved
 /// here, since a weight's shape does not tell whether its module is linear. (PEFT saves the names it found.)
 ///
 /// # Examples
@@ -210,6 +217,7 @@ struct Pattern<'a> {
 
 impl<'a> Matcher<'a> {
     fn new(config: &'a AdapterConfig) -> Result<Self> {
+        refuse_many_patterns(config)?;
         let targets = match config.target_modules() {
             Some(ModuleNames::Regex(word)) if word.to_lowercase() == "all-linear" => {
                 let expected = "module names or a regular expression";
@@ -307,6 +315,33 @@ impl<'a> Matcher<'a> {
         }
         Ok(self.config.n_frequency())
     }
+}
+
+/// Refuses regular expressions that would take much memory, and long to compile.
+fn refuse_many_patterns(config: &AdapterConfig) -> Result<()> {
+    let whole = |names: Option<&ModuleNames>| match names {
+        Some(ModuleNames::Regex(regex)) => regex.len() + PATTERN_BYTES,
+        _ => 0,
+    };
+    let listed =
+        |patterns: &[String]| -> usize { patterns.iter().map(|p| p.len() + PATTERN_BYTES).sum() };
+    let counts = config.n_frequency_pattern().iter();
+    for (key, found) in [
+        ("target_modules", whole(config.target_modules())),
+        ("exclude_modules", whole(config.exclude_modules())),
+        ("modules_to_save", listed(config.modules_to_save())),
+        ("layers_pattern", listed(config.layers_pattern())),
+        (
+            "n_frequency_pattern",
+            counts.map(|(p, _)| p.len() + PATTERN_BYTES).sum(),
+        ),
+    ] {
+        if found > MOST_PATTERN_BYTES {
+            let expected = format!("regular expressions of at most {MOST_PATTERN_BYTES} bytes");
+            return Err(config.error(key, expected, format!("{found} bytes")));
+        }
+    }
+    Ok(())
 }
 
 fn layer_indices(config: &AdapterConfig) -> Result<Vec<Pattern<'_>>> {

@@ -329,7 +329,7 @@ fn too_large_and_non_utf8_files_are_refused() {
         .unwrap();
     let error = AdapterConfig::read(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with("expected at most 16777216 bytes, found more"),
+        error.ends_with("expected at most 8388608 bytes, found more"),
         "{error}"
     );
     assert!(matches!(
@@ -338,7 +338,7 @@ fn too_large_and_non_utf8_files_are_refused() {
     ));
     assert!(matches!(
         AdapterConfig::read(folder.path()),
-        Err(Error::Io { .. })
+        Err(Error::File { .. })
     ));
 }
 

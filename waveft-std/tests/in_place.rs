@@ -459,6 +459,37 @@ fn links_lead_to_one_journal() {
     assert!(in_place::status(&path).unwrap().is_some());
     in_place::roll_back(&path, &()).unwrap();
     assert_eq!(fs::read(&path).unwrap(), before);
+
+    // From a folder where the file has another name, and none of the link's is beside it.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("elsewhere");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for undone in [&link, &path] {
+        apply(&link, &small_edits()).unwrap();
+        in_place::finish(undone, &()).unwrap();
+        in_place::roll_back(undone, &()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+    assert_eq!(names_in(elsewhere.path()), ["elsewhere"]);
+}
+
+#[test]
+fn a_complete_merge_is_complete_only_while_the_base_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, before) = small_base(folder.path());
+    apply(&path, &small_edits()).unwrap();
+    let merged = fs::read(&path).unwrap();
+    in_place::finish(&path, &()).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), merged);
+    // Somebody put the old file back.
+    fs::write(&path, &before).unwrap();
+    let error = in_place::finish(&path, &()).unwrap_err().to_string();
+    assert!(
+        error.contains("expected the bytes from after the merge at offset"),
+        "{error}"
+    );
+    in_place::roll_back(&path, &()).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), before);
 }
 
 #[test]

@@ -590,8 +590,9 @@ mod unix {
         let (blobs, base) = (folder.path().join("blobs"), folder.path().join("snapshot"));
         write_shards(&blobs, &three_shards());
         fs::create_dir(&base).unwrap();
-        for name in names_in(&blobs) {
-            symlink(Path::new("../blobs").join(&name), base.join(&name)).unwrap();
+        fs::create_dir(base.join("nested")).unwrap();
+        for (name, _) in files_below(&blobs) {
+            symlink(blobs.join(&name), base.join(&name)).unwrap();
         }
         let output = folder.path().join("output");
         write_to(

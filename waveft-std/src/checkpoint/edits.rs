@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
 use std::ops::Range;
 
 use super::header::{HeaderTensor, byte_length};
 use super::{Checkpoint, Dtype, TensorKey};
 use crate::error::{Error, Result};
+use crate::room::refuse_without_room;
 
 /// The bytes of a tensor that are in work at a time, on each thread: what stays in a core's L2 cache.
 pub(crate) const BAND_BYTES: u64 = 1 << 20;
@@ -300,13 +302,13 @@ impl Band {
 pub(crate) struct BandBuffer(Vec<u64>);
 
 impl BandBuffer {
-    /// Room for `length` bytes, holding anything.
-    pub(crate) fn bytes(&mut self, length: u64) -> &mut [u8] {
-        let length = length as usize;
-        let words = length.div_ceil(size_of::<u64>());
-        if self.0.len() < words {
-            self.0.resize(words, 0);
+    /// Room for `length` bytes, holding anything; an error when memory has none, for a row may be as long as a file.
+    pub(crate) fn bytes(&mut self, length: u64) -> io::Result<&mut [u8]> {
+        let words = length.div_ceil(size_of::<u64>() as u64);
+        if (self.0.len() as u64) < words {
+            refuse_without_room(words, size_of::<u64>())?;
+            self.0.resize(words as usize, 0);
         }
-        &mut bytemuck::cast_slice_mut(&mut self.0)[..length]
+        Ok(&mut bytemuck::cast_slice_mut(&mut self.0)[..length as usize])
     }
 }

@@ -2,10 +2,49 @@
 //! their names to disk.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+
+/// Opens a file to read; an error for anything else, such as a pipe, whose opening would wait for its other end.
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
+    if !fs::metadata(path).map_err(Error::io(path))?.is_file() {
+        let found = "something that is not a regular file";
+        return Err(Error::file(path, "a file", found));
+    }
+    File::open(path).map_err(Error::io(path))
+}
+
+/// All of a file of at most `most` bytes.
+pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::io(path))?;
+    if bytes.len() as u64 > most {
+        return Err(Error::file(path, format!("at most {most} bytes"), "more"));
+    }
+    Ok(bytes)
+}
+
+/// Refuses to put a file in the place of a folder, or of a device or pipe, which writing to is not meant to remove.
+pub(crate) fn refuse_irregular(output: &Path) -> Result<()> {
+    match fs::metadata(output) {
+        Ok(found) if found.is_dir() => Err(Error::file(
+            output,
+            "a file, as the base is one",
+            "a folder",
+        )),
+        Ok(found) if !found.is_file() => Err(Error::file(
+            output,
+            "a file or nothing",
+            "a device, pipe or socket",
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// Holds `file` for reading until it is closed; an error when a merge in place is changing it.
 pub(crate) fn lock_shared(file: &File, path: &Path) -> Result<()> {

@@ -11,6 +11,9 @@ use super::unique_map::UniqueMap;
 /// The largest header accepted, in bytes: the limit of the `safetensors` crate.
 const LARGEST_HEADER: u64 = 100_000_000;
 
+/// The longest name accepted, in bytes: what is done with a name's parts may cost the square of its length.
+const LONGEST_NAME: usize = 4096;
+
 /// The length of the field that precedes the header: its size, little-endian.
 const SIZE_FIELD: u64 = 8;
 
@@ -51,7 +54,7 @@ pub struct HeaderFault {
 impl Header {
     /// Reads the header of a whole `.safetensors` file held in `file`; only the header's own bytes are touched.
     ///
-    /// Accepts what the `safetensors` crate accepts, except that a name that comes twice is refused.
+    /// Accepts what the `safetensors` crate accepts, except that a name that comes twice or has more than 4096 bytes is refused.
     ///
     /// # Errors
     /// When the file is shorter than the header says, the header is larger than 100 MB, not UTF-8 or not such JSON, a
@@ -179,6 +182,11 @@ fn place_tensors(
         },
     ) in raw
     {
+        if name.len() > LONGEST_NAME {
+            let expected = format!("a name of at most {LONGEST_NAME} bytes");
+            let length = name.len();
+            return Err(fault(expected, format!("{length} bytes")).of(name));
+        }
         let found = || format!("data offsets [{start}, {end}]");
         if start != expected_start {
             return Err(fault(format!("data from offset {expected_start} on"), found()).of(name));

@@ -12,8 +12,8 @@ use super::unique_map::UniqueMap;
 pub(crate) struct Index {
     /// Each tensor's shard, in the file's order.
     pub(crate) weight_map: Vec<(String, String)>,
-    /// The whole document, for what else it says.
-    document: Value,
+    /// The whole text, for what else it says: its values would take many times the memory.
+    json: Vec<u8>,
 }
 
 #[derive(Deserialize)]
@@ -23,14 +23,13 @@ struct Layout {
 
 impl Index {
     /// Reads an index, or says what was expected and what found.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, (String, String)> {
+    pub(crate) fn parse(json: Vec<u8>) -> Result<Self, (String, String)> {
         let invalid = |error: serde_json::Error| {
             ("an index with a `weight_map`".to_owned(), error.to_string())
         };
         let Layout {
             weight_map: UniqueMap(weight_map),
-        } = serde_json::from_slice(json).map_err(invalid)?;
-        let document = serde_json::from_slice(json).map_err(invalid)?;
+        } = serde_json::from_slice(&json).map_err(invalid)?;
         if let Some((name, shard)) = weight_map.iter().find(|(_, shard)| !stays_inside(shard)) {
             return Err((
                 format!("a shard inside the folder for `{name}`"),
@@ -43,10 +42,7 @@ impl Index {
                 "an empty one".to_owned(),
             ));
         }
-        Ok(Self {
-            weight_map,
-            document,
-        })
+        Ok(Self { weight_map, json })
     }
 
     /// The shards, each once, in the order in which they are first named.
@@ -67,7 +63,7 @@ impl Index {
         new_name: impl Fn(&str) -> Option<&'n str>,
         added: &[(&str, &str, u64, u64)],
     ) -> serde_json::Result<Vec<u8>> {
-        let mut document = self.document.clone();
+        let mut document: Value = serde_json::from_slice(&self.json)?;
         let renamed = self
             .weight_map
             .iter()

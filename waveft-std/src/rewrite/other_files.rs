@@ -47,6 +47,15 @@ impl OtherFiles {
                 "a link to a folder above it",
             ));
         }
+        if let Some(base) = above.first().filter(|base| !real.starts_with(base)) {
+            // It could lead to all that there is.
+            let expected = format!("links to folders inside {}", base.display());
+            return Err(Error::file(
+                full,
+                expected,
+                format!("one to {}", real.display()),
+            ));
+        }
         above.push(real);
         for name in sorted_names(&full).map_err(Error::io(&full))? {
             let (name, full) = (folder.join(&name), full.join(&name));
