@@ -68,7 +68,8 @@ pub struct LiveTensor<'a> {
     pub dtype: Dtype,
     /// Its shape, outermost axis first.
     pub shape: &'a [usize],
-    /// Its bytes, row-major and little-endian. They start anywhere.
+    /// Its bytes, row-major: little-endian as in a file, but of weights that adapters update in the order of the machine. They start
+    /// anywhere.
     pub bytes: &'a [u8],
 }
 
