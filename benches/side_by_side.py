@@ -71,7 +71,8 @@ def machine():
 
 
 def commit():
-    """waveft's, and the compiler's version."""
-    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, cwd=ROOT).stdout
+    """waveft's, and the compiler's version. What another comparison has just written is no change."""
+    status = ["git", "status", "--porcelain", "-uno", "--", ".", ":!benches/results"]
+    changed = subprocess.run(status, capture_output=True, text=True, cwd=ROOT).stdout
     short = first_line("git", "rev-parse", "--short", "HEAD") + (" with changes" if changed else "")
     return f"waveft {short}, {first_line('rustc', '--version')}"

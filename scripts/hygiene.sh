@@ -5,6 +5,7 @@
 #
 #     unsafe         that `unsafe` is in the files listed below and in no others
 #     links          that what the Markdown files link to is there
+#     report         that the README's figures and benches/results/REPORT.md are those of the results. Needs Python 3
 #     docs           that rustdoc builds without a warning, with all features, private items too
 #     dependencies   licences, bans and sources of all dependencies, by deny.toml
 #     features       that every set of features builds
@@ -20,8 +21,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-known=(unsafe links docs dependencies features minimal msrv api package advisories)
-usual=("${known[@]:0:9}")
+known=(unsafe links report docs dependencies features minimal msrv api package advisories)
+usual=("${known[@]:0:10}")
 source scripts/parts.sh
 
 tools=${WAVEFT_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/waveft-tools}
@@ -94,6 +95,10 @@ links() {
         done < <(grep --only-matching --perl-regexp '\]\(\K(?!\w+:|#)[^)\s]+' "$file")
     done < <(git ls-files '*.md')
     return "$status"
+}
+
+report() {
+    python3 benches/report --check
 }
 
 docs() {
