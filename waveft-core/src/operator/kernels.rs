@@ -70,6 +70,7 @@ macro_rules! update_kernels {
                 delta.sweep(weight, undo)
             }
 
+            #[cfg_attr(target_os = "none", inline(always))]
             fn apply_update(isa: Isa, kernel: Apply<'_, '_, $sums, Self>) {
                 isa.run_lanes(kernel);
             }

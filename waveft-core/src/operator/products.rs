@@ -28,8 +28,11 @@ fn parts<L: Lanes<F>, F>(scratch: &mut [F], kept: usize, taps: usize) -> [&mut [
     let (_, scratch) = split(scratch, before);
     let (kept, rest) = split(scratch, kept * L::WIDTH);
     let (group, rest) = split(rest, (GROUP + history(taps)) * L::WIDTH);
-    // No more than is needed: scratch is for the most lanes, and with fewer all of it would be worked through.
-    let (memory, _) = split(rest, memory(taps) * L::WIDTH);
+    // Scratch is for the most lanes: with fewer no more than is needed, or all of it would be worked through.
+    let memory = match L::WIDTH < MOST_LANES {
+        true => split(rest, memory(taps) * L::WIDTH).0,
+        false => rest,
+    };
     [kept, group, memory]
 }
 
