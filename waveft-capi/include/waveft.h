@@ -488,7 +488,7 @@ enum waveft_status waveft_delta_weight_apply_token(const struct waveft_delta_wei
                                                    float *y,
                                                    size_t y_len);
 
-// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 16 · (M + 2 N + 4 L + 120) or a few more.
+// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 8 · (max(M, N) + 2 L + 524) + 5 n + N or a few more.
 enum waveft_status waveft_delta_weight_backward_scratch_len(const struct waveft_delta_weight *delta, size_t *len);
 
 // Gradients from `dy`, the loss' by the layer's output: adds those by the coefficients to `gradient`, in the atoms' order,
@@ -810,7 +810,7 @@ enum waveft_status waveft_delta_weight_apply_token(const struct waveft_delta_wei
                                                    float *y,
                                                    size_t y_len);
 
-// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 16 · (M + 2 N + 4 L + 120) or a few more.
+// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 8 · (max(M, N) + 2 L + 524) + 5 n + N or a few more.
 enum waveft_status waveft_delta_weight_backward_scratch_len(const struct waveft_delta_weight *delta, size_t *len);
 
 // Gradients from `dy`, the loss' by the layer's output: adds those by the coefficients to `gradient`, in the atoms' order,

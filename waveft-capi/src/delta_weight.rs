@@ -212,7 +212,7 @@ pub unsafe extern "C" fn waveft_delta_weight_apply_token(
     })
 }
 
-/// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 16 · (M + 2 N + 4 L + 120) or a few more.
+/// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 8 · (max(M, N) + 2 L + 524) + 5 n + N or a few more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_delta_weight_backward_scratch_len(
     delta: *const DeltaWeight,

@@ -6,8 +6,7 @@
 //! # Memory
 //! Of a layer of `M` outputs and `N` inputs, with `n` coefficients in `f32` under filters of `L` taps. An axis of `T` has
 //! `P(T) = T + L − 2` slots, one more if that is odd, or `T` without a wavelet (then put 2 for `L`); `C` are the columns of the stored
-//! weight, `N` unless it is stored transposed. `W` is the number of lanes that scratch is
-//! made for: 1 where there are no vector instructions, 8 with NEON or simd128, 16 on x86-64, where the widest are found at run time.
+//! weight, `N` unless it is stored transposed. `S` is the larger one of `P(M)` and `P(N)`. There are no vector instructions.
 //!
 //! | what | bytes | for how long | told by |
 //! |---|---|---|---|
@@ -19,8 +18,8 @@
 //! | places | `8 n` | set-up | `size_of::<Location>()` |
 //! | order | `4 n` | set-up, and to save coefficients | |
 //! | drawing | `4 M N`, or `8 · 2^⌈log₂ 2n⌉ ≤ 32 n` if that is less | set-up | [`scratch_len`](crate::sampling::scratch_len) |
-//! | [`apply`](crate::operator::DeltaWeight::apply) | `4 W · (P(C) + 2 L + 204) + 60` | a call | [`apply_scratch_len`](crate::operator::apply_scratch_len) |
-//! | [`backward`](crate::operator::DeltaWeight::backward) | `4 W · (2 P(C) + 2 L + 204) + 60` | a call | [`backward_scratch_len`](crate::operator::backward_scratch_len) |
+//! | [`apply`](crate::operator::DeltaWeight::apply) | `4 · (S + P(C) + 2 L + 4 n + 143)` | a call | [`apply_scratch_len`](crate::operator::apply_scratch_len) |
+//! | [`backward`](crate::operator::DeltaWeight::backward) | `4 n` more | a call | [`backward_scratch_len`](crate::operator::backward_scratch_len) |
 //! | [`apply_token`](crate::operator::DeltaWeight::apply_token) | none | | |
 //! | a line's transform | `4 · (4 c + L)`, `c` about `N / 2` and at most 1024 | a call | [`Dwt::scratch_len`](crate::transform::Dwt::scratch_len) |
 //!
@@ -47,20 +46,21 @@
 //! locations(OUTPUTS, INPUTS, 777, &mut places, &mut drawing)?;
 //! let atoms = SortedAtoms::new(layer, &places, &mut atoms[..], &mut order)?;
 //!
-//! // The formulas above.
-//! let (columns, filter) = (layer.columns().padded_length(), 2 * DB4.taps() + 204);
-//! let lanes = apply_scratch_len::<f32>(layer) / (columns + filter);
-//! assert!([1, 8, 16].contains(&lanes));
-//! assert_eq!(apply_scratch_len::<f32>(layer), lanes * (columns + filter) + 15);
-//! assert_eq!(backward_scratch_len::<f32>(layer), lanes * (2 * columns + filter) + 15);
+//! // The formulas above; there are 8 lanes where there are vectors, and larger groups of features.
+//! let (rows, columns) = (layer.rows().padded_length(), layer.columns().padded_length());
+//! let order = columns + 4 * COUNT + 15;
+//! let without = rows.max(columns) + 2 * DB4.taps() + 128 + order;
+//! let with_vectors = 8 * (rows.max(columns) + 2 * DB4.taps() + 524) + order;
+//! assert!([without, with_vectors].contains(&apply_scratch_len::<f32>(layer, COUNT)));
+//! assert_eq!(backward_scratch_len::<f32>(layer, COUNT), apply_scratch_len::<f32>(layer, COUNT) + COUNT);
 //! assert_eq!((size_of::<Atom>(), size_of::<Location>()), (8, 8));
 //! assert!(DRAWING <= 8 * COUNT);
 //!
 //! // What this layer takes for training on a machine without vector instructions.
 //! let kept = COUNT * (size_of::<Atom>() + 4 + 4 + 8);
-//! let scratch = 4 * (2 * columns + filter + 15);
+//! let scratch = 4 * (without + COUNT);
 //! let setting_up = 4 * DRAWING + COUNT * (size_of::<Location>() + 4);
-//! assert_eq!((kept, scratch, setting_up), (6144, 1500, 7168));
+//! assert_eq!((kept, scratch, setting_up), (6144, 6316, 7168));
 //! # Ok::<(), waveft_core::Error>(())
 //! ```
 //!

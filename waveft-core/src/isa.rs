@@ -3,6 +3,8 @@
 //! Kernels are written once, in plain Rust, as a `Kernel`; `Isa::run` compiles each for every
 //! instruction set and enters the one asked for.
 
+use crate::lanes::Kernel;
+
 /// An instruction set that the kernels are compiled for beside the portable one.
 ///
 /// The portable kernels run everywhere and use what the compiler was told to assume; on x86-64 the
@@ -14,17 +16,17 @@
 pub enum Isa {
     /// Whatever the crate was compiled for.
     Portable,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA, BMI1 and BMI2.
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ and VL.
+    /// The same with AVX-512 F, BW, DQ and VL.
     Avx512,
 }
 
 #[cfg(target_arch = "x86_64")]
-cpufeatures::new!(avx2, "avx2", "fma");
+cpufeatures::new!(avx2, "avx2", "fma", "bmi1", "bmi2");
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(
-    avx512, "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"
+    avx512, "avx2", "fma", "bmi1", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"
 );
 
 impl Isa {
@@ -86,15 +88,6 @@ impl Isa {
     }
 }
 
-/// Work that is compiled for each instruction set. `run` must be `#[inline(always)]`, or it stays
-/// at what the crate was compiled for.
-pub(crate) trait Kernel {
-    /// What the work yields.
-    type Output;
-    /// Does the work.
-    fn run(self) -> Self::Output;
-}
-
 impl Isa {
     /// Runs the kernel with these instructions, or with the portable ones where the machine lacks
     /// them.
@@ -112,15 +105,18 @@ impl Isa {
     }
 }
 
+// Never inlined, so that what a kernel outlines is outlined.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2")]
+pub(crate) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2")]
+pub(crate) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 

@@ -32,11 +32,11 @@ mod portable;
 mod portable;
 
 use crate::element::{Element, Real};
-use crate::isa::{Isa, Kernel};
+use crate::isa::Isa;
+use bytemuck::Pod;
 use core::marker::PhantomData;
 use core::ops::{Add, Div, Mul, Sub};
 
-pub(crate) use self::exchange::sum_lanes;
 pub(crate) use self::portable::HAS_VECTORS;
 
 /// The most lanes that an instance has.
@@ -46,6 +46,15 @@ pub(crate) const MOST_LANES: usize = if cfg!(target_arch = "x86_64") {
     portable::LANES
 };
 
+/// The most lanes that [`Isa::run_narrow_lanes`] gives.
+pub(crate) const MOST_NARROW_LANES: usize = portable::LANES;
+
+/// Vectors that a [`Tile`] has room for: a square of them, or a pair.
+pub(crate) const MOST_VECTORS: usize = if MOST_LANES > 2 { MOST_LANES } else { 2 };
+
+/// Vectors that are worked on at once, in registers: the first `WIDTH` of them, or two where a vector is one number.
+pub(crate) type Tile<L> = [L; MOST_VECTORS];
+
 /// A vector of `WIDTH` numbers. Its methods are `#[inline(always)]`, or they would stay at what the
 /// crate was compiled for.
 pub trait Lanes<F>:
@@ -54,8 +63,15 @@ pub trait Lanes<F>:
     /// Numbers in a vector.
     const WIDTH: usize;
 
+    /// A vector in memory.
+    type Numbers: Pod;
+
     /// Whether there are 32 registers, not 16.
     const MANY: bool;
+
+    /// Runs the kernel on these instructions, as a function of its own: for loops whose values would not stay in registers among
+    /// those of their callers.
+    fn outline<K: Kernel>(kernel: K) -> K::Output;
 
     /// One number in every lane.
     fn splat(value: F) -> Self;
@@ -65,6 +81,12 @@ pub trait Lanes<F>:
 
     /// Writes to the first `WIDTH` places, if there are so many.
     fn store(self, to: &mut [F]);
+
+    /// What is in memory.
+    fn get(from: &Self::Numbers) -> Self;
+
+    /// Writes it to memory.
+    fn put(self, to: &mut Self::Numbers);
 
     /// `self · factor + addend`.
     fn multiply_add(self, factor: Self, addend: Self) -> Self;
@@ -78,11 +100,17 @@ pub trait Lanes<F>:
     /// Two vectors, end to end, in which the numbers of `self` and of `odd` take turns.
     fn interleave(self, odd: Self) -> (Self, Self);
 
-    /// Exchanges the numbers' places in `WIDTH` vectors with the vectors' own: number `i` of vector `j`, at `j · from_stride + i`,
-    /// becomes number `j` of vector `i`, at `i · to_stride + j`.
+    /// Exchanges the numbers' places in the first `WIDTH` vectors with the vectors' own: number `i` of vector `j` becomes number
+    /// `j` of vector `i`.
     #[inline(always)]
-    fn transpose(from: &[F], from_stride: usize, to: &mut [F], to_stride: usize) {
-        exchange::transpose::<Self, F>(from, from_stride, to, to_stride);
+    fn transpose(tile: Tile<Self>) -> Tile<Self> {
+        exchange::transpose::<Self, F>(tile)
+    }
+
+    /// The sum over the lanes of each of the first `WIDTH` vectors.
+    #[inline(always)]
+    fn sum_lanes(tile: Tile<Self>) -> Self {
+        exchange::sum_lanes::<Self, F>(tile)
     }
 
     /// What is stored as `T`, in the first `WIDTH` places; zeros if there are fewer.
@@ -101,6 +129,36 @@ pub trait Lanes<F>:
             }
         }
         Self::load(&numbers)
+    }
+
+    /// The first `count` of what is stored as `T`, of those that there are, and zeros.
+    #[inline(always)]
+    fn load_part_from<T: Element<Real = F>>(from: &[T], count: usize) -> Self
+    where
+        F: Real,
+    {
+        let mut numbers = [F::ZERO; MOST_VECTORS];
+        unrolled!(vectors Self::WIDTH, lane, {
+            if lane < count && let Some(element) = from.get(lane) {
+                numbers[lane] = element.to_real();
+            }
+        });
+        Self::load(&numbers)
+    }
+
+    /// Rounds the first `count` to `T` and writes them, as far as there are places.
+    #[inline(always)]
+    fn store_part_to<T: Element<Real = F>>(self, to: &mut [T], count: usize)
+    where
+        F: Real,
+    {
+        let mut numbers = [F::ZERO; MOST_VECTORS];
+        self.store(&mut numbers);
+        unrolled!(vectors Self::WIDTH, lane, {
+            if lane < count && let Some(element) = to.get_mut(lane) {
+                *element = T::from_real(numbers[lane]);
+            }
+        });
     }
 
     /// Rounds to `T` and writes to the first `WIDTH` places, if there are so many.
@@ -122,6 +180,15 @@ pub trait Lanes<F>:
     }
 }
 
+/// Work that is compiled for each instruction set. `run` must be `#[inline(always)]`, or it stays
+/// at what the crate was compiled for.
+pub trait Kernel {
+    /// What the work yields.
+    type Output;
+    /// Does the work.
+    fn run(self) -> Self::Output;
+}
+
 /// A number type and its vectors.
 pub trait Vectors: Sized {
     /// What the crate was compiled for.
@@ -130,26 +197,44 @@ pub trait Vectors: Sized {
     type Avx2: Lanes<Self>;
     /// AVX-512's, where there are any.
     type Avx512: Lanes<Self>;
+    /// Half as wide.
+    type Narrow: Lanes<Self>;
 }
 
 macro_rules! vectors {
-    ($real:ty, $portable:ty, $avx2:ident, $avx512:ident) => {
+    ($real:ty, $portable:ty, $avx2:ident, $avx512:ident, $narrow:ident) => {
         impl Vectors for $real {
             type Portable = $portable;
             #[cfg(target_arch = "x86_64")]
             type Avx2 = x86::$avx2;
             #[cfg(target_arch = "x86_64")]
             type Avx512 = x86::$avx512;
+            #[cfg(target_arch = "x86_64")]
+            type Narrow = x86::$narrow;
             #[cfg(not(target_arch = "x86_64"))]
             type Avx2 = $portable;
             #[cfg(not(target_arch = "x86_64"))]
             type Avx512 = $portable;
+            #[cfg(not(target_arch = "x86_64"))]
+            type Narrow = $portable;
         }
     };
 }
 
-vectors!(f32, portable::Single, Avx2Single, Avx512Single);
-vectors!(f64, portable::Double, Avx2Double, Avx512Double);
+vectors!(
+    f32,
+    portable::Single,
+    Avx2Single,
+    Avx512Single,
+    NarrowSingle
+);
+vectors!(
+    f64,
+    portable::Double,
+    Avx2Double,
+    Avx512Double,
+    NarrowDouble
+);
 
 /// Work on vectors of any width. `run` must be `#[inline(always)]`.
 pub(crate) trait LaneKernel<F: Real> {
@@ -157,6 +242,11 @@ pub(crate) trait LaneKernel<F: Real> {
     type Output;
     /// Does the work.
     fn run<L: Lanes<F>>(self) -> Self::Output;
+}
+
+#[inline(never)]
+fn call<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
 }
 
 /// A kernel with its vectors chosen.
@@ -190,6 +280,15 @@ impl Isa {
             Self::Avx512 if self.is_available() => self.run(Chosen::<F, K, F::Avx512>::new(kernel)),
             Self::Avx2 if self.is_available() => self.run(Chosen::<F, K, F::Avx2>::new(kernel)),
             _ => kernel.run::<F::Portable>(),
+        }
+    }
+
+    /// As [`run_lanes`](Self::run_lanes), but on vectors of half the width with AVX-512: for work on squares of as many numbers a
+    /// side as there are lanes, of which the larger are slower.
+    pub(crate) fn run_narrow_lanes<F: Real, K: LaneKernel<F>>(self, kernel: K) -> K::Output {
+        match self {
+            Self::Avx512 if self.is_available() => self.run(Chosen::<F, K, F::Narrow>::new(kernel)),
+            _ => self.run_lanes(kernel),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The update itself: `ΔW = scaling · R · S · Cᵀ`, written, added, subtracted and taken back.
 
 mod bands;
+// Here and below as in `lanes`.
+#[allow(unconditional_panic)]
 mod block;
 pub(crate) mod kernels;
-// As in `lanes`.
+mod order;
 #[allow(unconditional_panic)]
 mod products;
 mod side;
+#[allow(unconditional_panic)]
+mod tiles;
 mod token;
 mod tokens;
 mod updates;

@@ -11,7 +11,8 @@
 use crate::element::Real;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::geometry::Atom;
-use crate::isa::{Isa, Kernel};
+use crate::isa::Isa;
+use crate::lanes::Kernel;
 use crate::spectrum::SparseSpectrum;
 use core::ops::Range;
 

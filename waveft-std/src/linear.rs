@@ -77,7 +77,7 @@ use crate::training::Parameter;
 /// adapter. Spectra, biases and gradients are f32. All results are the same bits for any number of rayon's threads.
 ///
 /// A forward or backward allocates a list of its chunks of 128 tokens; all other memory is the threads' own and stays for the
-/// next call: with `t` threads, `16 · (M + 2 N + 4 L + 120)` elements each and `2 t n` for the gradients of chunks under way,
+/// next call: with `t` threads, `8 · (max(M, N) + 2 L + 524) + 5 n + N` elements each and `2 t n` for the gradients of chunks under way,
 /// and for a [`Weight`]'s product that of 1024 tokens.
 #[derive(Clone, Debug)]
 pub struct WaveFtLinear<B> {

@@ -206,7 +206,7 @@ impl Fixture {
             image_view_mut: view_mut(&mut image, ROWS, COLUMNS),
             image,
             bands2: numbers(4 * 6 * 7, 15),
-            scratch: numbers(4000, 16),
+            scratch: numbers(8000, 16),
             places: vec![Location { row: 7, column: 7 }; COUNT],
             places_scratch,
             new_storage: vec![Atom::default(); COUNT],

@@ -1,6 +1,6 @@
 //! Numbers that change from one vector to another: a square of them transposed, and the sum over the lanes.
 
-use super::{Lanes, MOST_LANES};
+use super::{Lanes, Tile};
 
 /// `for at in 0..count`, up to 16 vectors or 8 pairs of them, without a loop: what is indexed by constants stays in registers.
 macro_rules! unrolled {
@@ -20,33 +20,22 @@ macro_rules! unrolled {
     };
 }
 
-/// Exchanges the numbers' places in `WIDTH` vectors with the vectors' own. Vectors are `from_stride` and `to_stride` numbers apart.
+/// Exchanges the numbers' places in the first `WIDTH` vectors with the vectors' own.
 ///
 /// To interleave the first half with the second rotates the bits of a number's place, those of its
 /// vector above those of its lane, by one: after half of them the two have changed sides.
 #[inline(always)]
-pub(super) fn transpose<L: Lanes<F>, F>(
-    from: &[F],
-    from_stride: usize,
-    to: &mut [F],
-    to_stride: usize,
-) {
-    let mut tile = [L::load(&[]); MOST_LANES];
-    unrolled!(vectors L::WIDTH, at, {
-        tile[at] = L::load(from.get(at * from_stride..).unwrap_or_default());
-    });
+pub(super) fn transpose<L: Lanes<F>, F>(mut tile: Tile<L>) -> Tile<L> {
     for width in [2, 4, 8, 16] {
         if width <= L::WIDTH {
             tile = interleave_halves(tile);
         }
     }
-    unrolled!(vectors L::WIDTH, at, {
-        tile[at].store(to.get_mut(at * to_stride..).unwrap_or_default());
-    });
+    tile
 }
 
 #[inline(always)]
-fn interleave_halves<L: Lanes<F>, F>(before: [L; MOST_LANES]) -> [L; MOST_LANES] {
+fn interleave_halves<L: Lanes<F>, F>(before: Tile<L>) -> Tile<L> {
     let mut after = before;
     unrolled!(pairs L::WIDTH / 2, at, {
         let (first, second) = before[at].interleave(before[at + L::WIDTH / 2]);
@@ -58,7 +47,7 @@ fn interleave_halves<L: Lanes<F>, F>(before: [L; MOST_LANES]) -> [L; MOST_LANES]
 
 /// The sum over the lanes of each of the first `WIDTH` vectors.
 #[inline(always)]
-pub(crate) fn sum_lanes<L: Lanes<F>, F>(mut vectors: [L; MOST_LANES]) -> L {
+pub(super) fn sum_lanes<L: Lanes<F>, F>(mut vectors: Tile<L>) -> L {
     for pairs in [8, 4, 2, 1] {
         if pairs < L::WIDTH {
             unrolled!(pairs pairs, at, {

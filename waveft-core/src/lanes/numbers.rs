@@ -3,7 +3,7 @@
 //! On a Cortex-M4F, the product with tokens over vectors of 8, 4 and 1 numbers was 16, 12 and 5 KB of code, and scratch is as many
 //! times as large as a vector.
 
-use super::Lanes;
+use super::{Kernel, Lanes, call};
 use core::ops::{Add, Div, Mul, Sub};
 
 /// Whether there are vector instructions.
@@ -41,6 +41,21 @@ macro_rules! lanes {
         impl Lanes<$real> for Number<$real> {
             const WIDTH: usize = LANES;
             const MANY: bool = false;
+            type Numbers = $real;
+
+            #[inline(always)]
+            fn get(from: &$real) -> Self {
+                Self(*from)
+            }
+
+            #[inline(always)]
+            fn put(self, to: &mut $real) {
+                *to = self.0;
+            }
+
+            fn outline<K: Kernel>(kernel: K) -> K::Output {
+                call(kernel)
+            }
 
             #[inline(always)]
             fn splat(value: $real) -> Self {

@@ -1,6 +1,6 @@
 //! `wide`'s vectors, of what the crate was compiled for: SSE2, NEON or simd128.
 
-use super::Lanes;
+use super::{Kernel, Lanes, call};
 use core::array::from_fn;
 use wide::{f32x8, f64x4};
 
@@ -17,6 +17,21 @@ macro_rules! lanes {
         impl Lanes<$real> for $lanes {
             const WIDTH: usize = $width;
             const MANY: bool = false;
+            type Numbers = [$real; $width];
+
+            #[inline(always)]
+            fn get(from: &Self::Numbers) -> Self {
+                Self::new(*from)
+            }
+
+            #[inline(always)]
+            fn put(self, to: &mut Self::Numbers) {
+                *to = self.to_array();
+            }
+
+            fn outline<K: Kernel>(kernel: K) -> K::Output {
+                call(kernel)
+            }
 
             #[inline(always)]
             fn splat(value: $real) -> Self {

@@ -5,7 +5,8 @@
 //! else in the crate can name them.
 #![allow(unsafe_code)]
 
-use super::Lanes;
+use super::{Kernel, Lanes, Tile};
+use crate::isa::{run_avx2, run_avx512};
 use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Sub};
 
@@ -14,8 +15,8 @@ macro_rules! lanes {
         $(#[$doc:meta])* $name:ident($vector:ty) of $real:ty, $width:literal:
         $splat:ident, $load:ident, $store:ident, $multiply_add:ident, $square_root:ident,
         $add:ident, $subtract:ident, $multiply:ident, $divide:ident,
-        $deinterleave:path, $interleave:path
-        $(, $transpose:path)?
+        $deinterleave:path, $interleave:path, $run:path
+        $(, $transpose:path, $sum_lanes:path)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -24,6 +25,12 @@ macro_rules! lanes {
         impl Lanes<$real> for $name {
             const WIDTH: usize = $width;
             const MANY: bool = size_of::<$vector>() == 64;
+            type Numbers = [$real; $width];
+
+            fn outline<K: Kernel>(kernel: K) -> K::Output {
+                // SAFETY: the machine has the instructions, as the module says.
+                unsafe { $run(kernel) }
+            }
 
             #[inline(always)]
             fn splat(value: $real) -> Self {
@@ -33,21 +40,28 @@ macro_rules! lanes {
 
             #[inline(always)]
             fn load(from: &[$real]) -> Self {
-                match from.first_chunk::<$width>() {
-                    // SAFETY: the machine has the instructions; all numbers read are in the chunk, and
-                    // the load asks for no alignment.
-                    Some(numbers) => Self(unsafe { $load(numbers.as_ptr()) }),
-                    None => Self::splat(0.0),
-                }
+                from.first_chunk().map_or(Self::splat(0.0), Self::get)
             }
 
             #[inline(always)]
             fn store(self, to: &mut [$real]) {
-                if let Some(to) = to.first_chunk_mut::<$width>() {
-                    // SAFETY: the machine has the instructions; all numbers written are in the chunk,
-                    // and the store asks for no alignment.
-                    unsafe { $store(to.as_mut_ptr(), self.0) }
+                if let Some(to) = to.first_chunk_mut() {
+                    self.put(to);
                 }
+            }
+
+            #[inline(always)]
+            fn get(from: &Self::Numbers) -> Self {
+                // SAFETY: the machine has the instructions; all numbers read are in the array, and the load asks for no
+                // alignment.
+                Self(unsafe { $load(from.as_ptr()) })
+            }
+
+            #[inline(always)]
+            fn put(self, to: &mut Self::Numbers) {
+                // SAFETY: the machine has the instructions; all numbers written are in the array, and the store asks for no
+                // alignment.
+                unsafe { $store(to.as_mut_ptr(), self.0) }
             }
 
             #[inline(always)]
@@ -78,9 +92,19 @@ macro_rules! lanes {
 
             $(
                 #[inline(always)]
-                fn transpose(from: &[$real], from_stride: usize, to: &mut [$real], to_stride: usize) {
-                    // SAFETY: the machine has the instructions, as the module says.
-                    unsafe { $transpose(from, from_stride, to, to_stride) }
+                fn transpose(mut tile: Tile<Self>) -> Tile<Self> {
+                    if let Some(square) = tile.first_chunk_mut::<$width>() {
+                        *square = $transpose(square.map(|vector| vector.0)).map(Self);
+                    }
+                    tile
+                }
+
+                #[inline(always)]
+                fn sum_lanes(tile: Tile<Self>) -> Self {
+                    match tile.first_chunk::<$width>() {
+                        Some(square) => Self($sum_lanes(square.map(|vector| vector.0))),
+                        None => Self::splat(0.0),
+                    }
                 }
             )?
         }
@@ -111,7 +135,7 @@ lanes! {
     Avx2Single(__m256) of f32, 8:
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_sqrt_ps,
     _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
-    deinterleave_8_singles, interleave_8_singles
+    deinterleave_8_singles, interleave_8_singles, run_avx2, transpose_8_singles, sum_8_singles
 }
 
 lanes! {
@@ -119,7 +143,7 @@ lanes! {
     Avx2Double(__m256d) of f64, 4:
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_sqrt_pd,
     _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
-    deinterleave_4_doubles, interleave_4_doubles
+    deinterleave_4_doubles, interleave_4_doubles, run_avx2
 }
 
 lanes! {
@@ -127,7 +151,7 @@ lanes! {
     Avx512Single(__m512) of f32, 16:
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_sqrt_ps,
     _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
-    deinterleave_16_singles, interleave_16_singles, transpose_16_singles
+    deinterleave_16_singles, interleave_16_singles, run_avx512
 }
 
 lanes! {
@@ -135,7 +159,23 @@ lanes! {
     Avx512Double(__m512d) of f64, 8:
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_sqrt_pd,
     _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
-    deinterleave_8_doubles, interleave_8_doubles
+    deinterleave_8_doubles, interleave_8_doubles, run_avx512
+}
+
+lanes! {
+    /// Eight `f32`, among AVX-512's instructions.
+    NarrowSingle(__m256) of f32, 8:
+    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_sqrt_ps,
+    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
+    deinterleave_8_singles, interleave_8_singles, run_avx512, transpose_8_singles, sum_8_singles
+}
+
+lanes! {
+    /// Four `f64`, among AVX-512's instructions.
+    NarrowDouble(__m256d) of f64, 4:
+    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_sqrt_pd,
+    _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
+    deinterleave_4_doubles, interleave_4_doubles, run_avx512
 }
 
 #[inline]
@@ -227,48 +267,70 @@ fn interleave_8_doubles(even: __m512d, odd: __m512d) -> (__m512d, __m512d) {
     )
 }
 
-/// A square of 16 numbers a side, by squares of four within quarters of a vector: loads bring together the quarters that belong
-/// together, which leaves half the shuffles.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn transpose_16_singles(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
-    let reach = |stride: usize| 15 * stride + 16;
-    let (Some(from), Some(to)) = (
-        from.get(..reach(from_stride)),
-        to.get_mut(..reach(to_stride)),
-    ) else {
-        return;
-    };
-    for first in [0, 4, 8, 12] {
-        let quarters = |row: usize| {
-            let quarter = |row: usize| {
-                // SAFETY: row < 16, first + 4 ≤ 16 and `from` has 15 · from_stride + 16 numbers.
-                unsafe { _mm_loadu_ps(from.as_ptr().add(row * from_stride + first)) }
-            };
-            let quarters = _mm512_castps128_ps512(quarter(row));
-            let quarters = _mm512_insertf32x4::<1>(quarters, quarter(row + 4));
-            let quarters = _mm512_insertf32x4::<2>(quarters, quarter(row + 8));
-            _mm512_insertf32x4::<3>(quarters, quarter(row + 12))
-        };
-        let (a, b, c, d) = (quarters(0), quarters(1), quarters(2), quarters(3));
+/// A square of eight numbers a side, by squares of four within halves of a vector.
+// Not marked with the instructions, as a function that is cannot be always inlined.
+#[inline(always)]
+fn transpose_8_singles([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
+    let [a, b, c, d] = transpose_4_singles_of_halves([a, b, c, d]);
+    let [e, f, g, h] = transpose_4_singles_of_halves([e, f, g, h]);
+    // SAFETY: the machine has the instructions, as the module says.
+    unsafe {
+        [
+            _mm256_permute2f128_ps::<0x20>(a, e),
+            _mm256_permute2f128_ps::<0x20>(b, f),
+            _mm256_permute2f128_ps::<0x20>(c, g),
+            _mm256_permute2f128_ps::<0x20>(d, h),
+            _mm256_permute2f128_ps::<0x31>(a, e),
+            _mm256_permute2f128_ps::<0x31>(b, f),
+            _mm256_permute2f128_ps::<0x31>(c, g),
+            _mm256_permute2f128_ps::<0x31>(d, h),
+        ]
+    }
+}
+
+#[inline(always)]
+fn transpose_4_singles_of_halves([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+    // SAFETY: the machine has the instructions, as the module says.
+    unsafe {
         let pairs = [
-            _mm512_castps_pd(_mm512_unpacklo_ps(a, b)),
-            _mm512_castps_pd(_mm512_unpackhi_ps(a, b)),
-            _mm512_castps_pd(_mm512_unpacklo_ps(c, d)),
-            _mm512_castps_pd(_mm512_unpackhi_ps(c, d)),
+            _mm256_castps_pd(_mm256_unpacklo_ps(a, b)),
+            _mm256_castps_pd(_mm256_unpackhi_ps(a, b)),
+            _mm256_castps_pd(_mm256_unpacklo_ps(c, d)),
+            _mm256_castps_pd(_mm256_unpackhi_ps(c, d)),
         ];
-        let rows = [
-            _mm512_unpacklo_pd(pairs[0], pairs[2]),
-            _mm512_unpackhi_pd(pairs[0], pairs[2]),
-            _mm512_unpacklo_pd(pairs[1], pairs[3]),
-            _mm512_unpackhi_pd(pairs[1], pairs[3]),
-        ];
-        for (at, row) in rows.into_iter().enumerate() {
-            // SAFETY: first + at < 16 and `to` has 15 · to_stride + 16 numbers.
-            unsafe {
-                let place = to.as_mut_ptr().add((first + at) * to_stride);
-                _mm512_storeu_ps(place, _mm512_castpd_ps(row));
-            }
-        }
+        [
+            _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[0], pairs[2])),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[0], pairs[2])),
+            _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[1], pairs[3])),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[1], pairs[3])),
+        ]
+    }
+}
+
+/// The sum over the lanes of each of eight vectors: what [`transpose_8_singles`] does, with a sum after each exchange.
+#[inline(always)]
+fn sum_8_singles([a, b, c, d, e, f, g, h]: [__m256; 8]) -> __m256 {
+    let first = sum_4_singles_of_halves([a, b, c, d]);
+    let second = sum_4_singles_of_halves([e, f, g, h]);
+    // SAFETY: the machine has the instructions, as the module says.
+    unsafe {
+        _mm256_add_ps(
+            _mm256_permute2f128_ps::<0x20>(first, second),
+            _mm256_permute2f128_ps::<0x31>(first, second),
+        )
+    }
+}
+
+#[inline(always)]
+fn sum_4_singles_of_halves([a, b, c, d]: [__m256; 4]) -> __m256 {
+    // SAFETY: the machine has the instructions, as the module says.
+    unsafe {
+        let first = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let second = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        let (first, second) = (_mm256_castps_pd(first), _mm256_castps_pd(second));
+        _mm256_add_ps(
+            _mm256_castpd_ps(_mm256_unpacklo_pd(first, second)),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(first, second)),
+        )
     }
 }

@@ -1,25 +1,24 @@
-//! Tokens in lanes: as many tokens as there are lanes at once, read and added to a group of features at a time.
+//! Tokens in lanes: as many tokens as there are lanes at once, a group of features at a time.
 //!
-//! Tokens lie row-major, so a group is transposed on its way in and out, through rows of its own: the tokens' are often a power of
-//! two apart, and lines of so many of them, touched by turns, would drive each other out of the first-level cache. Groups
-//! begin where a cache line does, if the tokens allow it: what crosses lines takes twice as long.
+//! Tokens lie row-major, so squares of as many tokens as features are transposed on their way in and out, in registers: they are
+//! read where they lie, once, and written there. Groups begin where a cache line does, if the tokens allow it: what crosses lines
+//! takes twice as long.
 
 use crate::element::{Element, Real};
 use crate::isa::prefetch_to_second_level;
-use crate::lanes::{Lanes, MOST_LANES};
+use crate::lanes::{HAS_VECTORS, Lanes, MOST_NARROW_LANES, MOST_VECTORS, Tile};
+use crate::slices::{rest, rest_mut};
 use core::ops::Range;
 
-/// Features of a group; even, and a multiple of every vector's width.
-pub(super) const GROUP: usize = 64;
-
-/// Elements from a token's row of a group to the next token's: no power of two.
-const ROW: usize = GROUP + 16;
+/// Features of a group; even, and a multiple of every vector's width. More would not stay in the first-level cache; without vectors
+/// memory is dearer than the calls.
+pub(super) const GROUP: usize = if HAS_VECTORS { 128 } else { 32 };
 
 /// Features between those that are read and those that are asked for beforehand.
-const AHEAD: usize = 4 * GROUP;
+const AHEAD: usize = 256;
 
-/// Vectors that a group's rows take.
-pub(super) const ROWS: usize = ROW;
+/// The most features of a tile.
+pub(super) const MOST_FEATURES: usize = if HAS_VECTORS { MOST_NARROW_LANES } else { 2 };
 
 /// Bytes of a cache line.
 pub(super) const LINE: usize = 64;
@@ -41,6 +40,27 @@ pub(super) struct BlockMut<'a, T> {
     features: usize,
 }
 
+/// Each token's features from a group's first on.
+pub(super) struct Rows<'a, T> {
+    /// From the first token's on.
+    elements: &'a [T],
+    stride: usize,
+    count: usize,
+    /// Features that are there; zeros are read behind them.
+    width: usize,
+    /// From a feature to what is asked for when it is read.
+    ahead: usize,
+}
+
+/// [`Rows`] to be changed. Nothing behind them is.
+pub(super) struct RowsMut<'a, T> {
+    elements: &'a mut [T],
+    stride: usize,
+    count: usize,
+    width: usize,
+    ahead: usize,
+}
+
 /// The groups that make `0..length`: all of [`GROUP`] but the first and the last.
 #[inline(always)]
 pub(super) fn groups(first: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
@@ -50,6 +70,18 @@ pub(super) fn groups(first: usize, length: usize) -> impl Iterator<Item = Range<
     front
         .into_iter()
         .chain((0..count).map(move |index| bound(index)..bound(index + 1)))
+}
+
+/// Features of a tile: as many as there are lanes, or a pair of them.
+#[inline(always)]
+pub(super) const fn vectors<L: Lanes<F>, F>() -> usize {
+    if L::WIDTH > 1 { L::WIDTH } else { 2 }
+}
+
+/// From a token to the next one. That of a single token may be anything, and nothing depends on it.
+#[inline(always)]
+const fn stride_of(stride: usize, count: usize, features: usize) -> usize {
+    if count > 1 { stride } else { features }
 }
 
 /// Features before a cache line begins, if that is so for all tokens and leaves whole pairs; else none.
@@ -63,23 +95,14 @@ fn before_a_line<T>(tokens: &[T], stride: usize) -> usize {
     }
 }
 
-/// From a token, how far it is to what will be read of its lane after [`AHEAD`] features more: in its own row, or behind the end of
-/// that in the row that takes its lane in the next block.
+/// From a group of a token to what will be read of its lane [`AHEAD`] features later: in its own row, or behind the end of that in
+/// the row that takes its lane in the next block.
 #[inline(always)]
 const fn ahead(feature: usize, features: usize, next_block: usize) -> usize {
-    let ahead = feature + AHEAD;
-    if ahead < features {
-        ahead
+    if feature + AHEAD < features {
+        AHEAD
     } else {
-        next_block + ahead - features
-    }
-}
-
-/// Asks for the lines of a group from this element on.
-#[inline(always)]
-fn ask<T>(tokens: &[T], first: usize) {
-    for line in (0..GROUP).step_by(LINE / size_of::<T>()) {
-        prefetch_to_second_level(tokens, first + line);
+        next_block + AHEAD - features
     }
 }
 
@@ -89,7 +112,7 @@ impl<'a, T: Element> Block<'a, T> {
     pub(super) fn new(tokens: &'a [T], stride: usize, count: usize, features: usize) -> Self {
         Self {
             tokens,
-            stride,
+            stride: stride_of(stride, count, features),
             count,
             features,
         }
@@ -101,58 +124,100 @@ impl<'a, T: Element> Block<'a, T> {
         before_a_line(self.tokens, self.stride)
     }
 
-    /// A vector for each feature of the group, and zeros for those that the tokens lack. `rows` has [`ROWS`] vectors.
+    /// The tokens' features from a group's first on.
     #[inline(always)]
-    pub(super) fn read<L: Lanes<T::Real>>(
-        &self,
-        group: Range<usize>,
-        rows: &mut [T::Real],
-        vectors: &mut [T::Real],
-    ) {
-        let width = group.end.min(self.features).saturating_sub(group.start);
-        let ahead = ahead(group.start, self.features, L::WIDTH * self.stride);
-        let lines = rows.as_chunks_mut::<ROW>().0.iter_mut().take(L::WIDTH);
-        for (token, row) in lines.enumerate() {
-            let first = token * self.stride;
-            ask(self.tokens, first + ahead);
-            let from = match token < self.count {
-                true => self.tokens.get(first + group.start..).unwrap_or_default(),
-                false => &[],
-            };
-            match from.first_chunk::<GROUP>() {
-                Some(from) if width == GROUP => {
-                    for at in (0..GROUP).step_by(L::WIDTH) {
-                        L::load_from(&from[at..]).store(&mut row[at..]);
-                    }
-                }
-                _ => read_part::<L, T>(from.get(..width).unwrap_or_default(), row),
-            }
-        }
-        let tiles = vectors.chunks_mut(L::WIDTH * L::WIDTH);
-        for (tile, to) in tiles.take(GROUP / L::WIDTH).enumerate() {
-            let from = rows.get(tile * L::WIDTH..).unwrap_or_default();
-            L::transpose(from, ROW, to, L::WIDTH);
+    pub(super) fn rows<L: Lanes<T::Real>>(&self, group: &Range<usize>) -> Rows<'_, T> {
+        let width = self.features.saturating_sub(group.start);
+        Rows {
+            elements: rest(self.tokens, group.start),
+            stride: self.stride,
+            count: self.count,
+            width,
+            ahead: ahead(group.start, self.features, L::WIDTH * self.stride),
         }
     }
 }
 
-/// What there is of a row, and zeros.
-#[inline(always)]
-fn read_part<L: Lanes<T::Real>, T: Element>(from: &[T], row: &mut [T::Real; ROW]) {
-    let whole = from.chunks_exact(L::WIDTH);
-    let rest = whole.remainder();
-    let mut to = row.chunks_exact_mut(L::WIDTH);
-    for (from, to) in whole.zip(&mut to) {
-        L::load_from(from).store(to);
-    }
-    if let Some(to) = to.next() {
-        L::splat(T::Real::ZERO).store(to);
-        for (to, from) in to.iter_mut().zip(rest) {
-            *to = from.to_real();
+impl<'a, T: Element> Rows<'a, T> {
+    /// The rows one by one, each as long as the others: what lies in one lies in all. None if there are fewer than lanes, or one lane,
+    /// which gains nothing from them.
+    #[inline(always)]
+    pub(super) fn each<L: Lanes<T::Real>>(&self) -> Option<[&'a [T]; MOST_VECTORS]> {
+        if L::WIDTH == 1 || self.count < L::WIDTH {
+            return None;
         }
+        let length = self.width;
+        let mut rows: [&[T]; MOST_VECTORS] = [&[]; MOST_VECTORS];
+        unrolled!(vectors L::WIDTH, at, {
+            rows[at] = rest(self.elements, at * self.stride).get(..length)?;
+        });
+        Some(rows)
     }
-    for to in to {
-        L::splat(T::Real::ZERO).store(to);
+
+    /// The end of the tiles that are in [`each`](Self::each) row.
+    #[inline(always)]
+    pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
+        whole::<L, T::Real>(self.count, self.width)
+    }
+
+    /// From a feature to what is asked for when it is read.
+    #[inline(always)]
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    /// A vector for each of a tile's features, the first of which is given, where the tile is not in [`each`](Self::each) row.
+    #[inline(always)]
+    pub(super) fn read_part<L: Lanes<T::Real>>(&self, feature: usize) -> Tile<L> {
+        let width = self.width.saturating_sub(feature);
+        let mut tile = [L::splat(T::Real::ZERO); MOST_VECTORS];
+        if L::WIDTH == 1 {
+            let pair = rest(self.elements, feature);
+            tile[0] = L::load_part_from(pair, width);
+            tile[1] = L::load_part_from(rest(pair, 1), width.saturating_sub(1));
+            return tile;
+        }
+        unrolled!(vectors L::WIDTH, at, {
+            if at < self.count {
+                let row = rest(self.elements, at * self.stride + feature);
+                tile[at] = L::load_part_from(row, width);
+            }
+        });
+        L::transpose(tile)
+    }
+}
+
+/// The end of the tiles that are whole, of so many tokens and features.
+#[inline(always)]
+fn whole<L: Lanes<F>, F>(count: usize, width: usize) -> usize {
+    match count < L::WIDTH {
+        true => 0,
+        false => width - width % vectors::<L, F>(),
+    }
+}
+
+/// A vector for each of a tile's features, the first of which is given.
+#[inline(always)]
+pub(super) fn read_rows<L: Lanes<T::Real>, T: Element>(
+    rows: &[&[T]; MOST_VECTORS],
+    feature: usize,
+    ahead: usize,
+) -> Option<Tile<L>> {
+    let mut tile = [L::splat(T::Real::ZERO); MOST_VECTORS];
+    unrolled!(vectors L::WIDTH, at, {
+        tile[at] = L::load_from(rows[at].get(feature..feature + L::WIDTH)?);
+    });
+    ask(rows[..L::WIDTH].iter().copied(), feature, ahead);
+    Some(L::transpose(tile))
+}
+
+/// Asks for what is so far ahead of this feature, once a line.
+#[inline(always)]
+fn ask<'r, T: 'r>(rows: impl Iterator<Item = &'r [T]>, feature: usize, ahead: usize) {
+    if feature.is_multiple_of(LINE / size_of::<T>()) {
+        for row in rows {
+            prefetch_to_second_level(row, feature + ahead);
+        }
     }
 }
 
@@ -162,7 +227,7 @@ impl<'a, T: Element> BlockMut<'a, T> {
     pub(super) fn new(tokens: &'a mut [T], stride: usize, count: usize, features: usize) -> Self {
         Self {
             tokens,
-            stride,
+            stride: stride_of(stride, count, features),
             count,
             features,
         }
@@ -174,61 +239,98 @@ impl<'a, T: Element> BlockMut<'a, T> {
         before_a_line(self.tokens, self.stride)
     }
 
-    /// Adds `scaling` times a vector for each feature of the group. `rows` has [`ROWS`] vectors, `vectors` [`GROUP`].
+    /// The tokens' features in a group.
     #[inline(always)]
-    pub(super) fn add<L: Lanes<T::Real>>(
-        &mut self,
-        group: Range<usize>,
-        rows: &mut [T::Real],
-        vectors: &[T::Real],
-        scaling: T::Real,
-    ) {
-        for (tile, from) in vectors.chunks_exact(L::WIDTH * L::WIDTH).enumerate() {
-            let to = rows.get_mut(tile * L::WIDTH..).unwrap_or_default();
-            L::transpose(from, L::WIDTH, to, ROW);
-        }
-        let factor = L::splat(scaling);
-        let ahead = ahead(group.start, self.features, L::WIDTH * self.stride);
-        let lines = rows.as_chunks::<ROW>().0.iter().take(self.count);
-        for (token, row) in lines.enumerate() {
-            let first = token * self.stride;
-            ask(self.tokens, first + ahead);
-            let to = self
-                .tokens
-                .get_mut(first + group.start..)
-                .unwrap_or_default();
-            match to.first_chunk_mut::<GROUP>() {
-                Some(to) if group.len() == GROUP => {
-                    for at in (0..GROUP).step_by(L::WIDTH) {
-                        let sum = L::load(&row[at..]).multiply_add(factor, L::load_from(&to[at..]));
-                        sum.store_to(&mut to[at..]);
-                    }
-                }
-                _ => add_part::<L, T>(row, scaling, to.get_mut(..group.len()).unwrap_or_default()),
-            }
+    pub(super) fn rows<L: Lanes<T::Real>>(&mut self, group: &Range<usize>) -> RowsMut<'_, T> {
+        RowsMut {
+            elements: rest_mut(self.tokens, group.start),
+            stride: self.stride,
+            count: self.count,
+            width: group.len(),
+            ahead: ahead(group.start, self.features, L::WIDTH * self.stride),
         }
     }
 }
 
+impl<T: Element> RowsMut<'_, T> {
+    /// As [`Rows::whole`].
+    #[inline(always)]
+    pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
+        whole::<L, T::Real>(self.count, self.width)
+    }
+
+    /// As [`Rows::ahead`].
+    #[inline(always)]
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    /// As [`Rows::each`].
+    #[inline(always)]
+    pub(super) fn each<L: Lanes<T::Real>>(&mut self) -> Option<[&mut [T]; MOST_VECTORS]> {
+        if L::WIDTH == 1 || self.count < L::WIDTH {
+            return None;
+        }
+        let length = self.width;
+        let mut rows: [&mut [T]; MOST_VECTORS] = Default::default();
+        let mut tokens = self.elements.chunks_mut(self.stride.max(1));
+        unrolled!(vectors L::WIDTH, at, {
+            rows[at] = tokens.next()?.get_mut(..length)?;
+        });
+        Some(rows)
+    }
+
+    /// Adds to each of a tile's features, the first of which is given, `factor` times its vector, where the tile is not in
+    /// [`each`](Self::each) row.
+    #[inline(always)]
+    pub(super) fn add_part<L: Lanes<T::Real>>(
+        &mut self,
+        feature: usize,
+        samples: Tile<L>,
+        factor: L,
+    ) {
+        let width = self.width.saturating_sub(feature);
+        if L::WIDTH == 1 {
+            let pair = rest_mut(self.elements, feature).iter_mut().take(width);
+            for (to, sample) in pair.zip(samples) {
+                let to = core::slice::from_mut(to);
+                sample.multiply_add(factor, L::load_from(to)).store_to(to);
+            }
+            return;
+        }
+        let tile = L::transpose(samples);
+        unrolled!(vectors L::WIDTH, at, {
+            if at < self.count {
+                let row = rest_mut(self.elements, at * self.stride + feature);
+                let sum = tile[at].multiply_add(factor, L::load_part_from(row, width));
+                sum.store_part_to(row, width);
+            }
+        });
+    }
+}
+
+/// Adds to each of a tile's features, the first of which is given, `factor` times its vector.
 #[inline(always)]
-fn add_part<L: Lanes<T::Real>, T: Element>(row: &[T::Real; ROW], scaling: T::Real, to: &mut [T]) {
-    let mut whole = to.chunks_exact_mut(L::WIDTH);
-    let mut row = row.chunks_exact(L::WIDTH);
-    for (to, row) in (&mut whole).zip(&mut row) {
-        let sum = L::load(row).multiply_add(L::splat(scaling), L::load_from(to));
-        sum.store_to(to);
-    }
-    let rest = whole.into_remainder();
-    if let (false, Some(row)) = (rest.is_empty(), row.next()) {
-        // In a vector too: one by one they might be rounded otherwise, depending on where tokens begin.
-        let mut padded = [T::zeroed(); MOST_LANES];
-        for (padded, &mut element) in padded.iter_mut().zip(&mut *rest) {
-            *padded = element;
+pub(super) fn add_rows<L: Lanes<T::Real>, T: Element>(
+    rows: &mut [&mut [T]; MOST_VECTORS],
+    feature: usize,
+    samples: Tile<L>,
+    factor: L,
+    ahead: usize,
+) {
+    let tile = L::transpose(samples);
+    // All are read before any is written: rows are often so far apart that a processor takes what is read for what was just written.
+    let mut sums = tile;
+    unrolled!(vectors L::WIDTH, at, {
+        let Some(from) = rows[at].get(feature..feature + L::WIDTH) else {
+            return;
+        };
+        sums[at] = tile[at].multiply_add(factor, L::load_from(from));
+    });
+    unrolled!(vectors L::WIDTH, at, {
+        if let Some(to) = rows[at].get_mut(feature..feature + L::WIDTH) {
+            sums[at].store_to(to);
         }
-        let sum = L::load(row).multiply_add(L::splat(scaling), L::load_from(&padded));
-        sum.store_to(&mut padded);
-        for (element, padded) in rest.iter_mut().zip(padded) {
-            *element = padded;
-        }
-    }
+    });
+    ask(rows[..L::WIDTH].iter().map(|row| &**row), feature, ahead);
 }

@@ -1,7 +1,7 @@
 //! The kernels, each compiled in this crate for every type that is stored, so that those who use it need not.
 
 use super::DeltaWeight;
-use super::products::{Apply, Backward};
+use super::products::Product;
 use super::updates::{Add, Record, Undo};
 use crate::error::Error;
 use crate::isa::Isa;
@@ -35,10 +35,7 @@ pub trait UpdateKernels: Sized {
     ) -> Result<(), Error>;
 
     /// Runs the kernel.
-    fn apply_update(isa: Isa, kernel: Apply<'_, '_, Self::Sums, Self>);
-
-    /// Runs the kernel.
-    fn backward_update(isa: Isa, kernel: Backward<'_, '_, Self::Sums, Self>);
+    fn multiply_update(isa: Isa, kernel: Product<'_, '_, Self::Sums, Self>);
 }
 
 macro_rules! update_kernels {
@@ -71,12 +68,8 @@ macro_rules! update_kernels {
             }
 
             #[cfg_attr(target_os = "none", inline(always))]
-            fn apply_update(isa: Isa, kernel: Apply<'_, '_, $sums, Self>) {
-                isa.run_lanes(kernel);
-            }
-
-            fn backward_update(isa: Isa, kernel: Backward<'_, '_, $sums, Self>) {
-                isa.run_lanes(kernel);
+            fn multiply_update(isa: Isa, kernel: Product<'_, '_, $sums, Self>) {
+                isa.run_narrow_lanes(kernel);
             }
         }
     };

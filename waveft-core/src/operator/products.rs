@@ -1,280 +1,253 @@
-//! The sparse spectrum between analysed tokens and those that are to be synthesised.
+//! The sparse spectrum between tokens that are analysed and those that are synthesised.
 //!
-//! Atoms are sorted by row, so the side that lies along the rows is swept in their order, a group of slots at a time that stays in
-//! the first-level cache; only the slots of the other side are kept whole and reached at random.
+//! One side's tokens are analysed and all their slots kept. The other side is swept from its first feature to its last, a group at
+//! a time that stays in the first-level cache, with the atoms in its order: only the slots that are kept are reached at random.
 
 use super::DeltaWeight;
-use super::bands::{Analysis, Synthesis, clear, history, memory, shift, split};
-use super::block::{Block, BlockMut, GROUP, LINE, groups};
+use super::bands::{Analysis, Synthesis, clear, history, shift};
+use super::block::{Block, BlockMut, GROUP, LINE, MOST_FEATURES, groups};
+use super::order::{Order, Slots, order_len};
 use super::side::{Side, slots};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
-use crate::geometry::{Atom, Geometry};
-use crate::lanes::{LaneKernel, Lanes, MOST_LANES, sum_lanes};
+use crate::geometry::Geometry;
+use crate::lanes::{Kernel, LaneKernel, Lanes, MOST_NARROW_LANES, MOST_VECTORS};
+use crate::slices::{rest, rest_mut, split_mut};
 use core::ops::Range;
 
-/// Elements of scratch with the slots of the stored weight's columns kept so many times: these, a group's slots, what an analysis or a
-/// synthesis needs, and what lets them begin with a cache line.
-pub(super) const fn scratch_len<F>(geometry: Geometry, times: usize) -> usize {
-    let taps = geometry.taps();
-    let vectors = times * slots(geometry.columns()) + GROUP + history(taps) + memory(taps);
-    vectors * MOST_LANES + LINE / size_of::<F>() - 1
+/// Vectors of slots that a sweep adds to: a group's that are not synthesised yet, the next one's, and what these share.
+const fn spread_len(taps: usize) -> usize {
+    2 * GROUP + history(taps) + MOST_FEATURES
 }
 
-/// The scratch from its first cache line on: the vectors kept, a group's slots, and an analysis' or a synthesis' memory.
+/// Slots that are kept: of either side, and as many more as a tile may take.
+const fn kept_len(layer: Geometry) -> usize {
+    let (rows, columns) = (slots(layer.rows()), slots(layer.columns()));
+    let most = if rows > columns { rows } else { columns };
+    most + MOST_FEATURES
+}
+
+/// Elements of scratch for a product with `count` atoms, of which `gradients` have gradients.
+pub(super) const fn scratch_len<F>(layer: Geometry, count: usize, gradients: usize) -> usize {
+    let taps = layer.taps();
+    let vectors = kept_len(layer) + spread_len(taps) + 2 * GROUP + history(taps);
+    vectors * MOST_NARROW_LANES + order_len::<F>(layer, count, gradients) + LINE / size_of::<F>()
+        - 1
+}
+
+/// What a product keeps in its scratch.
+struct Memory<'a, N> {
+    kept: &'a mut [N],
+    spread: &'a mut [N],
+    /// A group's slots on the side that is swept.
+    group: &'a mut [N],
+    samples: &'a mut [N],
+}
+
+impl<'a, N: bytemuck::Pod> Memory<'a, N> {
+    /// From the first cache line on, and what is left.
+    #[inline(always)]
+    fn new<L: Lanes<F, Numbers = N>, F: Real>(
+        layer: Geometry,
+        scratch: &'a mut [F],
+    ) -> (Self, &'a mut [F]) {
+        let taps = layer.taps();
+        let before = scratch.as_ptr().align_offset(LINE);
+        let (_, rest) = split_mut(scratch, before);
+        let (kept, rest) = vectors::<L, F>(rest, kept_len(layer));
+        let (spread, rest) = vectors::<L, F>(rest, spread_len(taps));
+        let (group, rest) = vectors::<L, F>(rest, GROUP);
+        let (samples, rest) = vectors::<L, F>(rest, history(taps) + GROUP);
+        let memory = Self {
+            kept,
+            spread,
+            group,
+            samples,
+        };
+        (memory, rest)
+    }
+}
+
+/// The first `count` vectors, and the others' elements.
 #[inline(always)]
-fn parts<L: Lanes<F>, F>(scratch: &mut [F], kept: usize, taps: usize) -> [&mut [F]; 3] {
-    let before = scratch.as_ptr().align_offset(LINE);
-    let (_, scratch) = split(scratch, before);
-    let (kept, rest) = split(scratch, kept * L::WIDTH);
-    let (group, rest) = split(rest, (GROUP + history(taps)) * L::WIDTH);
-    // Scratch is for the most lanes: with fewer no more than is needed, or all of it would be worked through.
-    let memory = match L::WIDTH < MOST_LANES {
-        true => split(rest, memory(taps) * L::WIDTH).0,
-        false => rest,
-    };
-    [kept, group, memory]
+fn vectors<L: Lanes<F>, F: Real>(
+    elements: &mut [F],
+    count: usize,
+) -> (&mut [L::Numbers], &mut [F]) {
+    let (vectors, rest) = split_mut(elements, count * L::WIDTH);
+    (
+        bytemuck::try_cast_slice_mut(vectors).unwrap_or_default(),
+        rest,
+    )
 }
 
-/// The atoms that a sweep along the rows has not passed yet.
-struct Atoms<'a, F> {
-    atoms: &'a [Atom],
-    coefficients: &'a [F],
-    /// The number of those passed.
-    passed: usize,
-    /// Without a wavelet there is one slot where an atom counts two.
-    halved: u32,
-}
-
-/// The atoms of a group.
-struct Part<'a, F> {
-    atoms: &'a [Atom],
-    coefficients: &'a [F],
-    range: Range<usize>,
-}
-
-impl<'a, F: Real> Atoms<'a, F> {
-    #[inline(always)]
-    fn new(delta: &DeltaWeight<'a, F>) -> Self {
-        Self {
-            atoms: delta.spectrum.atoms(),
-            coefficients: delta.spectrum.coefficients(),
-            passed: 0,
-            halved: u32::from(delta.bank.is_none()),
-        }
-    }
-
-    /// The slots of an atom among those of the rows and of the columns.
-    #[inline(always)]
-    fn slots(&self, atom: &Atom) -> (usize, usize) {
-        (
-            atom.row_slot() >> self.halved,
-            atom.column_slot() >> self.halved,
-        )
-    }
-
-    /// Those of the rows' slots before `end`, which are passed then.
-    #[inline(always)]
-    fn before(&mut self, end: usize) -> Part<'a, F> {
-        let rest = self.atoms.get(self.passed..).unwrap_or_default();
-        // At one position both filters' atoms come by turns, but groups are whole positions.
-        let is_behind = |atom: &Atom| self.slots(atom).0 >= end;
-        let count = rest.iter().position(is_behind).unwrap_or(rest.len());
-        let range = self.passed..self.passed + count;
-        self.passed = range.end;
-        Part {
-            atoms: rest.get(..count).unwrap_or_default(),
-            coefficients: self.coefficients.get(range.clone()).unwrap_or_default(),
-            range,
-        }
-    }
-}
-
-/// `y += x ΔWᵀ`, or with the sides exchanged `dx += dy ΔW`.
-pub struct Apply<'a, 'd, F, T> {
+/// `y += x ΔWᵀ`, `dx += dy ΔW`, and `dc += …`: what is there of the last two is done together.
+pub struct Product<'a, 'd, F, T> {
     pub(super) delta: &'a DeltaWeight<'d, F>,
-    pub(super) from: Side<'a, F>,
-    pub(super) to: Side<'a, F>,
-    pub(super) input: &'a Array<'a, T, 2>,
-    pub(super) output: ArrayMut<'a, T, 2>,
-    pub(super) scratch: &'a mut [F],
-}
-
-impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Apply<'_, '_, F, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<F>>(mut self) {
-        let Self {
-            delta, from, to, ..
-        } = self;
-        let taps = from.axis.taps();
-        let columns = if from.is_rows { to } else { from };
-        let [kept, group, memory] = parts::<L, F>(self.scratch, columns.slots(), taps);
-        clear::<L, F>(kept);
-        for tokens in blocks::<L, F>(self.input.shape()[0]) {
-            let input = block(self.input, &tokens);
-            let output = block_mut(&mut self.output, &tokens);
-            if from.is_rows {
-                let analysis = Analysis::new::<L>(from, input, memory);
-                sweep_analysis::<L, F, T>(delta, analysis, group, Some(kept), None);
-                Synthesis::new::<L>(to, output, delta.scaling, memory).all::<L>(kept);
-            } else {
-                Analysis::new::<L>(from, input, memory).all::<L>(kept);
-                let synthesis = Synthesis::new::<L>(to, output, delta.scaling, memory);
-                sweep_synthesis::<L, F, T>(delta, kept, synthesis, group);
-            }
-        }
-    }
-}
-
-/// `dc += …`, and `dx += dy ΔW` if `input_gradient` is there.
-pub struct Backward<'a, 'd, F, T> {
-    pub(super) delta: &'a DeltaWeight<'d, F>,
-    pub(super) inputs: Side<'a, F>,
-    pub(super) outputs: Side<'a, F>,
-    pub(super) input: &'a Array<'a, T, 2>,
-    pub(super) output_gradient: &'a Array<'a, T, 2>,
-    pub(super) input_gradient: Option<ArrayMut<'a, T, 2>>,
+    pub(super) kept: (Side<'a, F>, &'a Array<'a, T, 2>),
+    pub(super) swept: Side<'a, F>,
+    /// The tokens of the side that is swept, for the gradient of the spectrum.
+    pub(super) differentiated: Option<&'a Array<'a, T, 2>>,
+    /// The tokens of the side that is swept that are added to.
+    pub(super) output: Option<ArrayMut<'a, T, 2>>,
+    /// Empty without tokens to differentiate.
     pub(super) gradient: &'a mut [F],
     pub(super) scratch: &'a mut [F],
 }
 
-impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Backward<'_, '_, F, T> {
+impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Product<'_, '_, F, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes<F>>(mut self) {
-        let Self {
-            delta,
-            inputs,
-            outputs,
-            ..
-        } = self;
-        let taps = inputs.axis.taps();
-        let columns = if inputs.is_rows { outputs } else { inputs };
-        let count = columns.slots();
-        let [kept, group, memory] = parts::<L, F>(self.scratch, 2 * count, taps);
-        let (analysed, spread) = split(kept, count * L::WIDTH);
-        clear::<L, F>(spread);
-        for tokens in blocks::<L, F>(self.input.shape()[0]) {
-            let input = (inputs, block(self.input, &tokens));
-            let output_gradient = (outputs, block(self.output_gradient, &tokens));
-            let (of_columns, of_rows) = match inputs.is_rows {
-                true => (output_gradient, input),
-                false => (input, output_gradient),
-            };
-            Analysis::new::<L>(of_columns.0, of_columns.1, memory).all::<L>(analysed);
-            let analysis = Analysis::new::<L>(of_rows.0, of_rows.1, memory);
-            let gradient = Some((&*analysed, &mut *self.gradient));
-            let Some(input_gradient) = &mut self.input_gradient else {
-                sweep_analysis::<L, F, T>(delta, analysis, group, None, gradient);
-                continue;
-            };
-            let input_gradient = block_mut(input_gradient, &tokens);
-            if inputs.is_rows {
-                sweep_analysis::<L, F, T>(delta, analysis, group, None, gradient);
-                let synthesis = Synthesis::new::<L>(inputs, input_gradient, delta.scaling, memory);
-                sweep_synthesis::<L, F, T>(delta, analysed, synthesis, group);
-            } else {
-                let spread_to = Some(&mut *spread);
-                sweep_analysis::<L, F, T>(delta, analysis, group, spread_to, gradient);
-                Synthesis::new::<L>(inputs, input_gradient, delta.scaling, memory).all::<L>(spread);
+        let Self { delta, swept, .. } = self;
+        let layer = delta.spectrum.geometry();
+        let (mut memory, rest) = Memory::<L::Numbers>::new::<L, F>(layer, self.scratch);
+        let mut order = Order::new(delta, swept.is_rows, self.gradient, rest);
+        let (side, input) = self.kept;
+        for tokens in blocks::<L, F>(input.shape()[0]) {
+            let analysis = Analysis::new::<L>(side, block(input, &tokens), memory.samples);
+            analysis.all::<L>(memory.kept);
+            let differentiated = self.differentiated.map(|input| block(input, &tokens));
+            let output = self
+                .output
+                .as_mut()
+                .map(|output| block_mut(output, &tokens));
+            let parts = (differentiated, output);
+            sweep::<L, F, T>(swept, delta.scaling, parts, &mut order, &mut memory);
+        }
+        order.finish();
+    }
+}
+
+/// Sweeps a side: adds to each atom's gradient what its two slots give, and to the output what the slots that are kept make of it.
+#[inline(always)]
+fn sweep<L: Lanes<F>, F: Real, T: Element<Real = F>>(
+    swept: Side<'_, F>,
+    scaling: F,
+    (differentiated, output): (Option<Block<'_, T>>, Option<BlockMut<'_, T>>),
+    order: &mut Order<'_, F>,
+    memory: &mut Memory<'_, L::Numbers>,
+) {
+    let mut synthesis = output.map(|output| Synthesis::new(swept, output, scaling));
+    let first = match (&differentiated, &synthesis) {
+        (Some(tokens), _) => tokens.first_group(),
+        (None, Some(synthesis)) => synthesis.first_group(),
+        (None, None) => 0,
+    };
+    let mut analysis =
+        differentiated.map(|tokens| Analysis::new::<L>(swept, tokens, memory.samples));
+    // The first slot that is not synthesised yet, and the first atom that is not passed.
+    let (mut start, mut passed) = (0, 0);
+    for group in groups(first, swept.slots()) {
+        let end = match &synthesis {
+            Some(_) => {
+                let fresh = rest_mut(memory.spread, group.start - start);
+                clear::<L, F>(split_mut(fresh, group.len()).0);
+                passed
+                    + L::outline(Spread::<L, F> {
+                        slots: rest(order.slots, passed),
+                        coefficients: rest(order.coefficients, passed),
+                        start,
+                        kept: memory.kept,
+                        spread: split_mut(memory.spread, group.end - start).0,
+                    })
             }
+            None => order.end(passed, group.end),
+        };
+        if let Some(analysis) = &mut analysis {
+            analysis.group::<L>(group.clone(), memory.group);
+            L::outline(Differentiate::<L, F> {
+                slots: order.slots.get(passed..end).unwrap_or_default(),
+                gradient: order.gradient.get_mut(passed..end).unwrap_or_default(),
+                start: group.start,
+                group: memory.group,
+                kept: memory.kept,
+                scaling,
+            });
+        }
+        passed = end;
+        while let Some(synthesis) = &mut synthesis
+            && let Some(features) = synthesis.ready(group.end)
+        {
+            let count = features.len();
+            synthesis.group::<L>(features, memory.spread);
+            start += count;
+            shift(memory.spread, count, group.end.saturating_sub(start));
         }
     }
 }
 
-/// Sweeps the analysed tokens of the side along the rows, and for each atom adds what its slot there holds, times the coefficient,
-/// to its slot of `spread`; and to its gradient the product with its slot of `analysed`, over all lanes. Both are the other side's.
-#[inline(always)]
-fn sweep_analysis<L: Lanes<F>, F: Real, T: Element<Real = F>>(
-    delta: &DeltaWeight<'_, F>,
-    mut analysis: Analysis<'_, F, T>,
-    slots_of_group: &mut [F],
-    mut spread: Option<&mut [F]>,
-    mut gradient: Option<(&[F], &mut [F])>,
-) {
-    let mut atoms = Atoms::new(delta);
-    for group in groups(analysis.first_group(), analysis.slots()) {
-        let start = group.start;
-        let part = atoms.before(group.end);
-        analysis.group::<L>(group, slots_of_group);
-        if let Some(spread) = &mut spread {
-            for (atom, &coefficient) in part.atoms.iter().zip(part.coefficients) {
-                let (row, column) = atoms.slots(atom);
-                let here = vector::<L, F>(slots_of_group, row - start);
-                add::<L, F>(here, coefficient, spread, column);
+/// `spread[slot] += coefficient · kept[other]` of the atoms whose slots are there; the first slot of `spread` is `start`. Yields the
+/// number of these atoms.
+struct Spread<'k, L: Lanes<F>, F> {
+    slots: &'k [Slots],
+    coefficients: &'k [F],
+    start: usize,
+    kept: &'k [L::Numbers],
+    spread: &'k mut [L::Numbers],
+}
+
+impl<L: Lanes<F>, F: Real> Kernel for Spread<'_, L, F> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let (start, kept, spread) = (self.start, self.kept, self.spread);
+        let atoms = self.slots.iter().zip(self.coefficients);
+        for (passed, (&[slot, other], coefficient)) in atoms.enumerate() {
+            let Some(to) = spread.get_mut((slot as usize).wrapping_sub(start)) else {
+                return passed;
+            };
+            if let Some(from) = kept.get(other as usize) {
+                let sum = L::get(from).multiply_add(L::splat(*coefficient), L::get(to));
+                sum.put(to);
             }
         }
-        if let Some((analysed, gradient)) = &mut gradient {
-            let gradient = gradient.get_mut(part.range).unwrap_or_default();
-            let parts = gradient.chunks_mut(L::WIDTH);
-            for (some, gradient) in part.atoms.chunks(L::WIDTH).zip(parts) {
-                let mut products = [L::splat(F::ZERO); MOST_LANES];
-                unrolled!(vectors L::WIDTH, at, {
-                    if let Some(atom) = some.get(at) {
-                        let (row, column) = atoms.slots(atom);
-                        let here = vector::<L, F>(slots_of_group, row - start);
-                        products[at] = here * vector::<L, F>(analysed, column);
+        self.slots.len()
+    }
+}
+
+/// Adds to these atoms' gradients `scaling` times the product of their slots, over all lanes; the first slot of the group is
+/// `start`.
+struct Differentiate<'k, L: Lanes<F>, F> {
+    slots: &'k [Slots],
+    gradient: &'k mut [F],
+    start: usize,
+    group: &'k [L::Numbers],
+    kept: &'k [L::Numbers],
+    scaling: F,
+}
+
+impl<L: Lanes<F>, F: Real> Kernel for Differentiate<'_, L, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (start, group, kept) = (self.start, self.group, self.kept);
+        let parts = self.gradient.chunks_mut(L::WIDTH);
+        for (slots, gradient) in self.slots.chunks(L::WIDTH).zip(parts) {
+            let mut products = [L::splat(F::ZERO); MOST_VECTORS];
+            unrolled!(vectors L::WIDTH, at, {
+                if let Some(&[slot, other]) = slots.get(at) {
+                    let here = group.get((slot as usize).wrapping_sub(start));
+                    if let (Some(here), Some(there)) = (here, kept.get(other as usize)) {
+                        products[at] = L::get(here) * L::get(there);
                     }
-                });
-                let scaled = sum_lanes::<L, F>(products) * L::splat(delta.scaling);
-                if gradient.len() == L::WIDTH {
-                    (L::load(gradient) + scaled).store(gradient);
-                } else {
-                    let mut numbers = [F::ZERO; MOST_LANES];
-                    scaled.store(&mut numbers);
-                    for (gradient, number) in gradient.iter_mut().zip(numbers) {
-                        *gradient += number;
-                    }
+                }
+            });
+            let scaled = L::sum_lanes(products) * L::splat(self.scaling);
+            if gradient.len() == L::WIDTH {
+                (L::load(gradient) + scaled).store(gradient);
+            } else {
+                let mut numbers = [F::ZERO; MOST_NARROW_LANES];
+                scaled.store(&mut numbers);
+                for (gradient, number) in gradient.iter_mut().zip(numbers) {
+                    *gradient += number;
                 }
             }
         }
     }
-}
-
-/// Sweeps the side along the rows and adds to its tokens what the atoms make of the other side's `analysed` slots.
-#[inline(always)]
-fn sweep_synthesis<L: Lanes<F>, F: Real, T: Element<Real = F>>(
-    delta: &DeltaWeight<'_, F>,
-    analysed: &[F],
-    mut synthesis: Synthesis<'_, F, T>,
-    slots_of_group: &mut [F],
-) {
-    let mut atoms = Atoms::new(delta);
-    // A group of features takes the slots from its first feature on, and so many behind them that the next one takes too.
-    let shared = history(delta.spectrum.geometry().taps());
-    let mut filled = 0;
-    for group in groups(synthesis.first_group(), synthesis.features()) {
-        let (start, length) = (group.start, group.len());
-        let end = group.end.next_multiple_of(2) + shared;
-        let (_, fresh) = split(slots_of_group, (filled - start) * L::WIDTH);
-        clear::<L, F>(fresh);
-        filled = end;
-        let part = atoms.before(end);
-        for (atom, &coefficient) in part.atoms.iter().zip(part.coefficients) {
-            let (row, column) = atoms.slots(atom);
-            let there = vector::<L, F>(analysed, column);
-            add::<L, F>(there, coefficient, slots_of_group, row - start);
-        }
-        synthesis.group::<L>(group, slots_of_group);
-        shift::<L, F>(slots_of_group, length * L::WIDTH, shared * L::WIDTH);
-    }
-}
-
-/// `slots[slot] += coefficient · from`.
-#[inline(always)]
-fn add<L: Lanes<F>, F: Real>(from: L, coefficient: F, slots: &mut [F], slot: usize) {
-    let first = slot * L::WIDTH;
-    let to = slots.get_mut(first..first + L::WIDTH).unwrap_or_default();
-    from.multiply_add(L::splat(coefficient), L::load(to))
-        .store(to);
-}
-
-#[inline(always)]
-fn vector<L: Lanes<F>, F>(slots: &[F], slot: usize) -> L {
-    L::load(slots.get(slot * L::WIDTH..).unwrap_or_default())
 }
 
 /// The blocks of so many tokens.
@@ -287,13 +260,8 @@ fn blocks<L: Lanes<F>, F>(tokens: usize) -> impl Iterator<Item = Range<usize>> {
 #[inline(always)]
 fn block<'a, T: Element>(array: &Array<'a, T, 2>, tokens: &Range<usize>) -> Block<'a, T> {
     let stride = array.strides()[0];
-    let from = array.data().get(tokens.start * stride..);
-    Block::new(
-        from.unwrap_or_default(),
-        stride,
-        tokens.len(),
-        array.shape()[1],
-    )
+    let from = rest(array.data(), tokens.start * stride);
+    Block::new(from, stride, tokens.len(), array.shape()[1])
 }
 
 #[inline(always)]
@@ -302,6 +270,6 @@ fn block_mut<'a, T: Element>(
     tokens: &Range<usize>,
 ) -> BlockMut<'a, T> {
     let (stride, features) = (array.strides()[0], array.shape()[1]);
-    let from = array.data().get_mut(tokens.start * stride..);
-    BlockMut::new(from.unwrap_or_default(), stride, tokens.len(), features)
+    let from = rest_mut(array.data(), tokens.start * stride);
+    BlockMut::new(from, stride, tokens.len(), features)
 }

@@ -1,7 +1,7 @@
 //! ΔW on tokens, without ΔW: `y += x ΔWᵀ`, its adjoint, and the gradient of the spectrum.
 
 use super::DeltaWeight;
-use super::products::{Apply, Backward, scratch_len};
+use super::products::{Product, scratch_len};
 use super::side::Side;
 use super::token::ApplyToken;
 use crate::array::{Array, ArrayMut};
@@ -10,8 +10,10 @@ use crate::error::{Error, check_length, check_scratch};
 use crate::geometry::Geometry;
 use crate::lanes::HAS_VECTORS;
 
-/// Elements of scratch that [`DeltaWeight::apply`] and [`DeltaWeight::apply_transposed`] need: `lanes · (C + 3 L + 206)`, or a few
-/// more, for a stored weight of `C` columns; there are 16 lanes on x86-64, 8 with other vectors, 1 without.
+/// Elements of scratch that [`DeltaWeight::apply`] and [`DeltaWeight::apply_transposed`] need with `count` coefficients, `n`.
+///
+/// In `f32` these are `8 (S + 2 L + 524) + 4 n + C`, or `S + 2 L + 128 + 4 n + C` without vector instructions, and 15 more; `C` are the
+/// slots of the stored weight's columns, and `S` those of the side that has more ([`Axis::padded_length`](crate::geometry::Axis::padded_length)).
 ///
 /// ```
 /// use waveft_core::{geometry::Geometry, operator::apply_scratch_len};
@@ -19,18 +21,18 @@ use crate::lanes::HAS_VECTORS;
 ///     Ok(layer) => layer,
 ///     Err(_) => panic!("a layer that is none"),
 /// };
-/// static SCRATCH: [f32; apply_scratch_len::<f32>(LAYER)] = [0.0; _];
+/// static SCRATCH: [f32; apply_scratch_len::<f32>(LAYER, 100)] = [0.0; _];
 /// ```
 #[must_use]
-pub const fn apply_scratch_len<F: Real>(layer: Geometry) -> usize {
-    scratch_len::<F>(layer, 1)
+pub const fn apply_scratch_len<F: Real>(layer: Geometry, count: usize) -> usize {
+    scratch_len::<F>(layer, count, 0)
 }
 
-/// Elements of scratch that [`DeltaWeight::backward`] and [`DeltaWeight::grad_spectrum`] need: `lanes · (2 C + 4 L + 205)`, or a few
-/// more, as [`apply_scratch_len`] has it.
+/// Elements of scratch that [`DeltaWeight::backward`] and [`DeltaWeight::grad_spectrum`] need with `count` coefficients: those of
+/// [`apply_scratch_len`] and one for each coefficient.
 #[must_use]
-pub const fn backward_scratch_len<F: Real>(layer: Geometry) -> usize {
-    scratch_len::<F>(layer, 2)
+pub const fn backward_scratch_len<F: Real>(layer: Geometry, count: usize) -> usize {
+    scratch_len::<F>(layer, count, count)
 }
 
 /// Matrix-free products. With `M` outputs, `N` inputs, filters of `L` taps and `n` coefficients, each costs
@@ -145,13 +147,15 @@ impl<F: Real> DeltaWeight<'_, F> {
     /// [`apply_scratch_len`] of this layer.
     #[must_use]
     pub fn apply_scratch_len(&self) -> usize {
-        apply_scratch_len::<F>(self.spectrum.geometry())
+        let spectrum = self.spectrum;
+        apply_scratch_len::<F>(spectrum.geometry(), spectrum.atoms().len())
     }
 
     /// [`backward_scratch_len`] of this layer.
     #[must_use]
     pub fn backward_scratch_len(&self) -> usize {
-        backward_scratch_len::<F>(self.spectrum.geometry())
+        let spectrum = self.spectrum;
+        backward_scratch_len::<F>(spectrum.geometry(), spectrum.atoms().len())
     }
 
     fn multiply<T: Element<Real = F>>(
@@ -176,15 +180,16 @@ impl<F: Real> DeltaWeight<'_, F> {
                 return Ok(());
             }
         }
-        let kernel = Apply {
+        let product = Product {
             delta: self,
-            from,
-            to,
-            input,
-            output: output.reborrow(),
+            kept: (from, input),
+            swept: to,
+            differentiated: None,
+            output: Some(output.reborrow()),
+            gradient: &mut [],
             scratch,
         };
-        T::apply_update(self.isa, kernel);
+        T::multiply_update(self.isa, product);
         Ok(())
     }
 
@@ -216,17 +221,16 @@ impl<F: Real> DeltaWeight<'_, F> {
         }
         check_scratch(self.backward_scratch_len(), scratch.len())?;
         check_length("gradient", self.spectrum.atoms().len(), gradient.len())?;
-        let kernel = Backward {
+        let product = Product {
             delta: self,
-            inputs,
-            outputs,
-            input: x,
-            output_gradient: dy,
-            input_gradient: dx.map(ArrayMut::reborrow),
+            kept: (outputs, dy),
+            swept: inputs,
+            differentiated: Some(x),
+            output: dx.map(ArrayMut::reborrow),
             gradient,
             scratch,
         };
-        T::backward_update(self.isa, kernel);
+        T::multiply_update(self.isa, product);
         Ok(())
     }
 

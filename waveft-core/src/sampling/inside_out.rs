@@ -5,8 +5,9 @@
 //! in floating point with a margin for its error; what may be a hit is then computed exactly.
 
 use super::mersenne_twister::{MersenneTwister, WORDS};
-use crate::isa::{Isa, Kernel};
+use crate::isa::Isa;
 use crate::lanes::HAS_VECTORS;
+use crate::lanes::Kernel;
 
 /// 64-bit draws in a block of the generator.
 const DRAWS: usize = WORDS / 2;

@@ -58,8 +58,8 @@ pub const fn scratch_len(taps: usize) -> usize {
         return 0;
     };
     let [hidden, output] = [
-        backward_scratch_len::<f32>(hidden),
-        backward_scratch_len::<f32>(output),
+        backward_scratch_len::<f32>(hidden, COUNTS[0]),
+        backward_scratch_len::<f32>(output, COUNTS[1]),
     ];
     if hidden > output { hidden } else { output }
 }

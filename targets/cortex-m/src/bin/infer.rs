@@ -32,7 +32,7 @@ struct Memory {
     coefficients: [f32; COUNT],
     x: [f32; TOKENS * COLUMNS],
     y: [f32; TOKENS * ROWS],
-    scratch: [f32; apply_scratch_len::<f32>(LAYER)],
+    scratch: [f32; apply_scratch_len::<f32>(LAYER, COUNT)],
 }
 
 #[entry]
