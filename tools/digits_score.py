@@ -96,7 +96,7 @@ def write_golden(folder):
 
 def main():
     is_write = sys.argv[1:2] == ["--write"]
-    if len(sys.argv) not in ((3,) if is_write else (2, 3)):
+    if "--help" in sys.argv or len(sys.argv) not in ((3,) if is_write else (2, 3)):
         sys.exit(__doc__)
     torch.set_num_threads(1)
     if is_write:

@@ -9,6 +9,7 @@ other layers and its classifier, and its configuration what speaks of a classifi
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
@@ -21,6 +22,8 @@ MODULES = [f"encoder.layer.{layer}.attention.self.{name}" for layer in (0, 1) fo
 
 
 def main():
+    if len(sys.argv) != 1:
+        sys.exit(__doc__)
     subprocess.run([ROOT / "tools" / "minilm.sh"], check=True)
     (DEMO / "adapter").mkdir(parents=True, exist_ok=True)
 

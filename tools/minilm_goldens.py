@@ -9,6 +9,7 @@ PEFT itself, and runs the adapted classifier on a few sentences.  Formats are de
 import json
 import os
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -151,6 +152,8 @@ def make_merged_and_logits():
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 1:
+        sys.exit(__doc__)
     warnings.simplefilter("error", UserWarning)
     # Sums in one order on any machine, and 12,000 small reconstructions without waiting for threads.
     torch.set_num_threads(1)

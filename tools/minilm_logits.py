@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1] == "--help":
         sys.exit(__doc__)
     folder = Path(sys.argv[1])
     model, loading = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=8, output_loading_info=True)

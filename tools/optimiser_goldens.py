@@ -7,6 +7,7 @@ Writes optimisers.safetensors in waveft-core/tests/data; tools/README.md describ
 
 import json
 import os
+import sys
 from pathlib import Path
 
 # Before torch is imported: kernels that fuse multiplications with additions, as those of waveft-core do on such machines.
@@ -122,6 +123,8 @@ def schedules():
 
 
 def main():
+    if len(sys.argv) != 1:
+        sys.exit(__doc__)
     assert torch.__version__.split("+")[0] == "2.11.0" and transformers.__version__ == "5.23.0"
     generator = np.random.default_rng(4)
     start = torch.from_numpy(generator.standard_normal(LENGTH).astype(np.float32))

@@ -5,6 +5,7 @@ has no empty line, so that it can stand in a documentation comment.
 """
 
 import pathlib
+import sys
 
 import numpy as np
 import pywt
@@ -151,6 +152,8 @@ def products() -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 1:
+        sys.exit(__doc__)
     idea()
     atoms()
     products()

@@ -33,4 +33,6 @@ def main(source):
     print(f"{OUTPUT.name}: {OUTPUT.stat().st_size} bytes")
 
 
+if len(sys.argv) != 2 or sys.argv[1] == "--help":
+    sys.exit(__doc__)
 main(sys.argv[1])

@@ -10,6 +10,7 @@ known for each result.
 
 import json
 import os
+import sys
 import warnings
 
 # Before torch is imported: the same order of sums in its matrix products on every machine.
@@ -332,6 +333,8 @@ def make_runs(tensors):
 
 
 def main():
+    if len(sys.argv) != 1:
+        sys.exit(__doc__)
     goldens.check_versions()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")

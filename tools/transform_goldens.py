@@ -11,6 +11,7 @@ SplitMix64.  Only those of the MATLAB results are, for they come from PyWavelets
 import importlib.metadata
 import math
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -241,6 +242,8 @@ def matlab(names):
 
 
 def main():
+    if len(sys.argv) != 1:
+        sys.exit(__doc__)
     assert importlib.metadata.version("PyWavelets") == "1.9.0"
     taps = tables()
     names = pywt.wavelist(kind="discrete")

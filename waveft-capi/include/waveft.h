@@ -456,8 +456,8 @@ enum waveft_status waveft_delta_weight_undo(const struct waveft_delta_weight *de
                                             const float *undo,
                                             size_t undo_len);
 
-// Elements of scratch that `waveft_delta_weight_apply` and `waveft_delta_weight_apply_transposed` need, in `*len`:
-// 16 · (M + N + 3 L + 122) or a few more.
+// Elements of scratch that `waveft_delta_weight_apply` and `waveft_delta_weight_apply_transposed` need, in `*len`. It depends
+// on the layer, the number of coefficients and the target, not on the tokens.
 enum waveft_status waveft_delta_weight_apply_scratch_len(const struct waveft_delta_weight *delta, size_t *len);
 
 // y += x ΔW^T: what the update adds to the layer's output. `x` is tokens x N and `y` tokens x M, with any row stride and a
@@ -488,7 +488,8 @@ enum waveft_status waveft_delta_weight_apply_token(const struct waveft_delta_wei
                                                    float *y,
                                                    size_t y_len);
 
-// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 8 · (max(M, N) + 2 L + 524) + 5 n + N or a few more.
+// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`. It depends on the layer, the number of coefficients
+// and the target, not on the tokens.
 enum waveft_status waveft_delta_weight_backward_scratch_len(const struct waveft_delta_weight *delta, size_t *len);
 
 // Gradients from `dy`, the loss' by the layer's output: adds those by the coefficients to `gradient`, in the atoms' order,
@@ -778,8 +779,8 @@ enum waveft_status waveft_delta_weight_undo(const struct waveft_delta_weight *de
                                             const float *undo,
                                             size_t undo_len);
 
-// Elements of scratch that `waveft_delta_weight_apply` and `waveft_delta_weight_apply_transposed` need, in `*len`:
-// 16 · (M + N + 3 L + 122) or a few more.
+// Elements of scratch that `waveft_delta_weight_apply` and `waveft_delta_weight_apply_transposed` need, in `*len`. It depends
+// on the layer, the number of coefficients and the target, not on the tokens.
 enum waveft_status waveft_delta_weight_apply_scratch_len(const struct waveft_delta_weight *delta, size_t *len);
 
 // y += x ΔW^T: what the update adds to the layer's output. `x` is tokens x N and `y` tokens x M, with any row stride and a
@@ -810,7 +811,8 @@ enum waveft_status waveft_delta_weight_apply_token(const struct waveft_delta_wei
                                                    float *y,
                                                    size_t y_len);
 
-// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 8 · (max(M, N) + 2 L + 524) + 5 n + N or a few more.
+// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`. It depends on the layer, the number of coefficients
+// and the target, not on the tokens.
 enum waveft_status waveft_delta_weight_backward_scratch_len(const struct waveft_delta_weight *delta, size_t *len);
 
 // Gradients from `dy`, the loss' by the layer's output: adds those by the coefficients to `gradient`, in the atoms' order,

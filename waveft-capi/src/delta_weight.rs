@@ -137,8 +137,8 @@ pub unsafe extern "C" fn waveft_delta_weight_undo(
     })
 }
 
-/// Elements of scratch that `waveft_delta_weight_apply` and `waveft_delta_weight_apply_transposed` need, in `*len`:
-/// 16 · (M + N + 3 L + 122) or a few more.
+/// Elements of scratch that `waveft_delta_weight_apply` and `waveft_delta_weight_apply_transposed` need, in `*len`. It depends
+/// on the layer, the number of coefficients and the target, not on the tokens.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_delta_weight_apply_scratch_len(
     delta: *const DeltaWeight,
@@ -212,7 +212,8 @@ pub unsafe extern "C" fn waveft_delta_weight_apply_token(
     })
 }
 
-/// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`: 8 · (max(M, N) + 2 L + 524) + 5 n + N or a few more.
+/// Elements of scratch that `waveft_delta_weight_backward` needs, in `*len`. It depends on the layer, the number of coefficients
+/// and the target, not on the tokens.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn waveft_delta_weight_backward_scratch_len(
     delta: *const DeltaWeight,

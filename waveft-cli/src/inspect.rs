@@ -12,7 +12,8 @@ use waveft_std::in_place::{self, JournalState};
 use waveft_std::name_map::NameMap;
 
 use crate::Failure;
-use crate::output::{HEADING, print};
+use crate::merge::merged_adapters;
+use crate::output::{HEADING, print, printable};
 use crate::plot;
 use crate::progress::Bar;
 use crate::table::table;
@@ -55,12 +56,17 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
             plot::draw(&adapter, base, arguments.module.as_deref(), target)?;
         }
         adapter_facts(&adapter, base)
-    } else if arguments.plot.is_some() {
-        Checkpoint::open(&arguments.path)?;
-        let expected = "an adapter's folder, which can be drawn";
-        return Err(Error::file(&arguments.path, expected, "a checkpoint").into());
     } else {
-        checkpoint_facts(&arguments.path)?
+        let checkpoint = open_checkpoint(&arguments.path)?;
+        let expected = match (&arguments.plot, &arguments.base) {
+            (Some(_), _) => "an adapter's folder, which can be drawn",
+            (None, Some(_)) => "an adapter's folder, which has a base",
+            (None, None) => "",
+        };
+        if !expected.is_empty() {
+            return Err(Error::file(&arguments.path, expected, "a checkpoint").into());
+        }
+        checkpoint_facts(&checkpoint)?
     };
     let text = match (arguments.json, is_adapter) {
         (true, _) => format!("{facts:#}\n"),
@@ -72,6 +78,19 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
         bar.done(&format!("\ndrew {}", target.path.display()));
     }
     Ok(())
+}
+
+/// Opens what is no adapter's folder. Of a folder that is no checkpoint either, the message names what adapters have, too.
+fn open_checkpoint(path: &Path) -> Result<Checkpoint, Failure> {
+    let neither = |expected| format!("{CONFIG_FILE}, {expected}");
+    match Checkpoint::open(path) {
+        Err(Error::File {
+            path: at,
+            expected,
+            found,
+        }) if at == path && path.is_dir() => Err(Error::file(at, neither(expected), found).into()),
+        opened => Ok(opened?),
+    }
 }
 
 /// The base that is named, or that the configuration names and that is there.
@@ -166,8 +185,8 @@ fn parameters(checkpoint: &Checkpoint) -> usize {
         .sum()
 }
 
-fn checkpoint_facts(path: &Path) -> Result<Value, Failure> {
-    let checkpoint = Checkpoint::open(path)?;
+fn checkpoint_facts(checkpoint: &Checkpoint) -> Result<Value, Failure> {
+    let path = checkpoint.path();
     let merged = in_place::status(path)?.map(|journal| {
         let state = match journal.state {
             JournalState::Pending => "interrupted",
@@ -193,7 +212,7 @@ fn checkpoint_facts(path: &Path) -> Result<Value, Failure> {
         "files": names,
         "bytes": bytes,
         "tensors": tensors,
-        "parameters": parameters(&checkpoint),
+        "parameters": parameters(checkpoint),
         "merged_in_place": merged,
     }))
 }
@@ -204,8 +223,12 @@ fn adapter_text(facts: &Value) -> String {
     } else {
         "none (use_idwt is false)".to_owned()
     };
+    let base = match facts["base"].as_str() {
+        Some(base) => format!("base {}\n", printable(base)),
+        None => String::new(),
+    };
     let mut text = format!(
-        "{HEADING}adapter {}{HEADING:#}: {} parameters{}\nwavelet {wavelet}, scaling {}, seed {}{}\n\n",
+        "{HEADING}adapter {}{HEADING:#}: {} parameters{}\n{base}wavelet {wavelet}, scaling {}, seed {}{}\n\n",
         plain(&facts["path"]),
         facts["parameters"],
         match facts["share"].as_f64() {
@@ -238,6 +261,9 @@ fn adapter_text(facts: &Value) -> String {
         ]);
     }
     text += &table(["module", "n", "dtype", "out × in", "share"], &rows);
+    if facts["base_parameters"].is_null() {
+        text += "?: known from the base, by --base FILE|DIR\n";
+    }
     let tensors = list(&facts["tensors"]);
     if !tensors.is_empty() {
         text.push('\n');
@@ -260,7 +286,7 @@ fn checkpoint_text(facts: &Value) -> String {
         text += &format!(
             "merged in place ({}): {}\n",
             plain(&merged["state"]),
-            merged["merged"]["adapters"]
+            merged_adapters(&merged["merged"])
         );
     }
     text += "\n";

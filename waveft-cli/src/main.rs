@@ -27,15 +27,26 @@ use crate::progress::Bar;
 use crate::whole::whole;
 
 /// What there is to try first.
-const EXAMPLES: &str = "\
-Examples:
-  waveft inspect my-adapter
-  waveft merge --base model.safetensors --adapter my-adapter --output merged.safetensors
-  waveft inspect my-adapter --base model.safetensors --plot my-adapter.png";
+const EXAMPLES: [&str; 5] = [
+    "waveft inspect my-adapter",
+    "waveft inspect my-adapter --base model.safetensors --plot my-adapter.png",
+    "waveft merge --base model.safetensors --adapter my-adapter --output merged.safetensors",
+    "waveft merge --base model.safetensors --adapter my-adapter --in-place",
+    "waveft unmerge --base model.safetensors",
+];
+
+/// What a script asks.
+const EXIT_STATUS: &str = "0, 1 for a failed job, 2 for wrong usage";
+
+/// What follows the options in the help.
+fn after_help() -> String {
+    let examples = EXAMPLES.map(|example| format!("\n  {example}")).concat();
+    format!("Examples:{examples}\n\nExit status: {EXIT_STATUS}")
+}
 
 /// Merge, unmerge, inspect and create WaveFT adapters, as PEFT has them, on a CPU.
 #[derive(Parser)]
-#[command(name = "waveft", version, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "waveft", version, arg_required_else_help = true, after_help = after_help())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -12,11 +12,9 @@ use waveft_std::merge::Merge;
 use waveft_std::rewrite;
 
 use crate::Failure;
+use crate::output::printable;
 use crate::progress::{Bar, count};
-use crate::table::table;
-
-/// Rows of the table of adapted weights.
-const MOST_ROWS: usize = 24;
+use crate::table::{MOST_ROWS, table};
 
 /// Add adapters to a base checkpoint
 ///
@@ -55,8 +53,14 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     let base = Checkpoint::open(&arguments.base)?;
     let adapters = read_adapters(arguments)?;
     let merge = Merge::new(&base, &adapters, arguments.safe)?;
+    let found = in_place::status(&arguments.base)?;
     rewrite::write_to(&base, &merge.edits(), output, bar)?;
-    bar.done(&report(&merge, arguments, output));
+    let mut report = report(&merge, arguments, output);
+    if let Some(found) = found {
+        let before = merged_adapters(&found.description);
+        report += &format!("; beside {before}, which the base had merged in place already");
+    }
+    bar.done(&report);
     Ok(())
 }
 
@@ -95,7 +99,7 @@ fn finish(
     bar: &Bar,
 ) -> Result<(), Failure> {
     let (journal, base) = (found.path.display(), arguments.base.display());
-    let merged = &found.description["adapters"];
+    let merged = merged_adapters(&found.description);
     let is_same = found.description == *description;
     let done = match found.state {
         JournalState::Applied if is_same => {
@@ -138,6 +142,16 @@ fn describe(adapters: &[Adapter]) -> Result<Value, Failure> {
     let paths: Vec<String> = adapters.iter().map(path).collect::<Result<_, _>>()?;
     let checksums: Vec<u64> = adapters.iter().map(Adapter::checksum).collect();
     Ok(json!({ "adapters": paths, "checksums": checksums }))
+}
+
+/// The adapters that a journal's description names, as a person would list them.
+pub(crate) fn merged_adapters(description: &Value) -> String {
+    let adapters = description["adapters"].as_array().into_iter().flatten();
+    let names: Vec<&str> = adapters.filter_map(Value::as_str).collect();
+    match names.is_empty() {
+        true => "unnamed adapters".to_owned(),
+        false => printable(&names.join(", ")),
+    }
 }
 
 /// The adapted weights as a table, the first of them if there are many.

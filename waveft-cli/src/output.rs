@@ -39,7 +39,7 @@ pub(crate) fn complain(failure: &Failure) {
 
 /// A message as one line, its middle left out when it is long: names, paths and shapes in it may come from files, and be
 /// anything.
-fn printable(message: &str) -> String {
+pub(crate) fn printable(message: &str) -> String {
     const HALF: usize = 2000;
     let escaped = |text: &str| -> String {
         let escaped = text.chars().map(|c| match c.is_control() {

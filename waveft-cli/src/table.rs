@@ -4,6 +4,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::output::HEADING;
 
+/// Rows of a table of modules; of more, the first are shown.
+pub(crate) const MOST_ROWS: usize = 24;
+
 /// Rows of cells as lines below a heading: the first column flush left, the others flush right, two spaces apart.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let heading = heading.map(str::to_owned);

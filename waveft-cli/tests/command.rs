@@ -115,12 +115,22 @@ fn merges_in_place_and_unmerges_to_the_byte() {
         inspected.contains("merged in place (complete)"),
         "{inspected}"
     );
+    let path = fs::canonicalize(&adapter).unwrap().display().to_string();
+    assert!(inspected.contains(&format!("(complete): {path}\n")));
     let again = complaint(&waveft(
         "merge --base {} --adapter {} --in-place",
         &[&base, &other],
     ));
-    assert!(again.contains("waveft unmerge"), "{again}");
+    let expected = format!("found one of {path}; `waveft unmerge");
+    assert!(again.contains(&expected), "{again}");
     assert!(contents(&base) == merged);
+    // Elsewhere it can be merged into once more, but that is hardly ever meant.
+    let output = folder.path().join("twice");
+    let twice = printed(&waveft(
+        "merge --base {} --adapter {} --output {}",
+        &[&base, &adapter, &output],
+    ));
+    assert!(twice.contains(&format!("beside {path}, which")), "{twice}");
     let again = printed(&waveft(
         "merge --base {} --adapter {} --in-place",
         &[&base, &adapter],
@@ -336,6 +346,10 @@ fn inspects_an_adapter_with_and_without_its_base() {
     assert!(facts["share"].as_f64().unwrap() > 0.0);
     let text = printed(&waveft("inspect {} --base {}", &[&adapter, &base]));
     assert!(text.contains("weights stored in × out"), "{text}");
+    assert!(!text.contains("--base"), "{text}");
+    let text = printed(&waveft("inspect {}", &[&data("minilm-fortunes-adapter")]));
+    assert!(text.contains("\nbase sentence-transformers/"), "{text}");
+    assert!(text.contains("known from the base, by --base"), "{text}");
 }
 
 #[test]
@@ -344,7 +358,12 @@ fn creates_an_adapter_that_merges_to_nothing() {
     let (base, fresh) = (data("bases/llama"), folder.path().join("fresh"));
     let config = data("adapters/plain").join("adapter_config.json");
     let words = "init --base {} --config {} --output {}";
-    printed(&waveft(words, &[&base, &config, &fresh]));
+    let said = printed(&waveft(words, &[&base, &config, &fresh]));
+    let facts: Value =
+        serde_json::from_str(&printed(&waveft("inspect {} --json", &[&fresh]))).unwrap();
+    for module in facts["modules"].as_array().unwrap() {
+        assert!(said.contains(module["module"].as_str().unwrap()), "{said}");
+    }
     let again = complaint(&waveft(words, &[&base, &config, &fresh]));
     assert!(again.contains("adapter_config.json"), "{again}");
     let output = folder.path().join("merged");
@@ -353,6 +372,29 @@ fn creates_an_adapter_that_merges_to_nothing() {
         &[&base, &fresh, &output],
     ));
     assert!(contents(&output) == contents(&base));
+}
+
+#[test]
+fn a_misspelt_setting_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, fresh) = (
+        folder.path().join("config.json"),
+        folder.path().join("fresh"),
+    );
+    let known = data("adapters/plain").join("adapter_config.json");
+    let text = fs::read_to_string(known).unwrap();
+    let words = "init --base {} --config {} --output {}";
+    for (text, is_told) in [
+        (text.replace("\"scaling\"", "\"scalling\""), true),
+        (text, false),
+    ] {
+        fs::write(&config, text).unwrap();
+        let said = printed(&waveft(words, &[&data("bases/llama"), &config, &fresh]));
+        let told = "\"scalling\" in the configuration is no setting of WaveFT";
+        assert_eq!(said.contains(told), is_told, "{said}");
+        assert_eq!(said.contains("no setting"), is_told, "{said}");
+        fs::remove_dir_all(&fresh).unwrap();
+    }
 }
 
 #[test]
@@ -403,6 +445,96 @@ fn failures_name_what_is_wrong_and_leave_nothing() {
     ] {
         assert_eq!(waveft(usage, &[]).status.code(), Some(2), "{usage}");
     }
+}
+
+/// What people give in the place of a base, an adapter or an output; each message says what it is, and what to do.
+#[test]
+fn what_stands_in_anothers_place_is_recognised() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    for (name, bytes) in [
+        ("model.bin", &b"PK\x03\x04\x00\x00\x08\x08\x00\x00"[..]),
+        ("old.bin", b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"),
+        ("pointer", b"version https://git-lfs.github.com/spec/v1\n"),
+        ("text", b"{\"peft_type\": \"WAVEFT\"}"),
+    ] {
+        fs::write(place(name), bytes).unwrap();
+    }
+    for name in ["pickles", "empty", "adapters"] {
+        fs::create_dir(place(name)).unwrap();
+    }
+    fs::write(place("pickles/pytorch_model-00001-of-00002.bin"), "PK").unwrap();
+    let adapter = data("adapters/plain");
+    copy_folder(&adapter, &place("adapters/first"));
+    let tensors = adapter.join("adapter_model.safetensors");
+    let (llama, output) = (data("bases/llama"), place("out"));
+    let hub = Path::new("someone/a-model");
+    for (base, adapter, expected) in [
+        (place("model.bin").as_path(), &*adapter, "found a pickle"),
+        (&place("old.bin"), &adapter, "found a pickle"),
+        (&place("pointer"), &adapter, "git lfs pull"),
+        (&place("text"), &adapter, "found JSON"),
+        (&place("pickles"), &adapter, "-00001-of-00002.bin"),
+        (
+            &place("adapters"),
+            &adapter,
+            "of which to give one: \"first\"",
+        ),
+        (&place("empty"), &adapter, "found a folder with neither"),
+        (&tensors, &adapter, "its tensors are an adapter's"),
+        (hub, &adapter, "downloaded first"),
+        (&llama, hub, "downloaded first"),
+        (
+            &llama,
+            &place("adapters"),
+            "of which to give one: \"first\"",
+        ),
+    ] {
+        let words = "merge --base {} --adapter {} --output {}";
+        let said = complaint(&waveft(words, &[base, adapter, &output]));
+        assert!(said.contains(expected) && !output.exists(), "{said}");
+    }
+
+    let config = adapter.join("adapter_config.json");
+    let file = llama.join("model.safetensors");
+    for (words, paths, expected) in [
+        (
+            "delta --base {} --adapter {} --output {}",
+            &[&llama, &adapter, &place("empty")][..],
+            "expected a file, found a folder",
+        ),
+        (
+            "init --base {} --config {} --output {}",
+            &[&llama, &adapter, &place("out")],
+            "expected a file, found a folder",
+        ),
+        (
+            "init --base {} --config {} --output {}",
+            &[&llama, &config, &place("text")],
+            "expected a folder, found a file",
+        ),
+        (
+            "man --output {}",
+            &[&place("text")],
+            "expected a folder, found a file",
+        ),
+        (
+            "inspect {}",
+            &[&place("empty")],
+            "expected adapter_config.json, model.safetensors or",
+        ),
+        ("inspect {}", &[&place("adapters")], "of which to give one"),
+        (
+            "inspect {} --base {}",
+            &[&file, &llama],
+            "expected an adapter's folder, which has a base",
+        ),
+    ] {
+        let paths: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
+        let said = complaint(&waveft(words, &paths));
+        assert!(said.contains(expected) && !output.exists(), "{said}");
+    }
+    assert!(fs::read_dir(place("empty")).unwrap().next().is_none());
 }
 
 /// A run that cannot say what it did has still done it; one that cannot say why it failed has still failed.

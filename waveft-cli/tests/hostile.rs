@@ -523,7 +523,7 @@ fn indices_that_lead_elsewhere() {
             "the index as a shard",
             MERGE,
             index(weight_map("model.safetensors.index.json")),
-            "a header of at most",
+            "expected a .safetensors file, found JSON",
         ),
         case(
             "a name that comes twice",
@@ -985,13 +985,13 @@ fn what_is_no_file() {
                 fs::remove_file(&path).unwrap();
                 fs::create_dir(path).unwrap();
             },
-            irregular,
+            "expected a file, found a folder",
         ),
         case(
             "a folder as journal",
             UNMERGE,
             |folder| fs::create_dir(folder.join("base.waveft-journal")).unwrap(),
-            irregular,
+            "expected a file, found a folder",
         ),
         case(
             "an empty folder as base",

@@ -146,6 +146,8 @@ fn a_real_adapter_with_and_without_its_base() {
 
     let without = svg("inspect {} --plot {}", &[&adapter]);
     assert!(without.contains("give the base by --base") && !without.contains("<image "));
+    let orange = "#E69F00"; // of the last sub-band: none is told apart here
+    assert!(with.contains(orange) && !without.contains(orange));
 
     // Of a weight that is stored in × out, the update is drawn out × in.
     let words = "inspect {} --base {} --module transformer.h.0.mlp.c_fc --plot {}";

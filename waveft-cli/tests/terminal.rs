@@ -104,6 +104,8 @@ fn the_manual_has_a_page_for_each_subcommand() {
     );
     for (name, part) in [
         ("waveft.1", "waveft\\-unmerge(1)"),
+        ("waveft.1", ".nf\nwaveft inspect my\\-adapter\n"),
+        ("waveft.1", ".SH \"EXIT STATUS\"\n0, 1"),
         ("waveft-merge.1", "\\-\\-in\\-place"),
         ("waveft-inspect.1", "\\-\\-plot"),
         ("waveft-completions.1", "powershell"),

@@ -13,6 +13,9 @@ use crate::geometry::{Atom, Geometry};
 use crate::sampling::Location;
 
 /// The atoms of a layer in ascending order, kept in `A`: `[Atom; N]`, `Vec<Atom>`, `&mut [Atom]`, …
+///
+/// An `A` of another kind has to show by `as_ref` the atoms that were sorted by way of its `as_mut`: this is not checked, and if it
+/// does not, ΔW and its products have unspecified values.
 #[derive(Clone, Debug)]
 pub struct SortedAtoms<A> {
     geometry: Geometry,
@@ -176,7 +179,8 @@ pub struct SparseSpectrum<'a, F> {
 }
 
 impl<'a, F> SparseSpectrum<'a, F> {
-    /// Joins atoms with coefficients in the same order, which [`gather`] makes.
+    /// Joins atoms with coefficients in the same order, which [`gather`] makes. Nothing but their number is checked: coefficients
+    /// in another order give another ΔW.
     ///
     /// # Errors
     /// [`Error::Length`] unless both have one length.

@@ -1,6 +1,5 @@
 //! PEFT's adapter folders: `adapter_config.json` beside `adapter_model.safetensors`.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,8 +8,9 @@ use std::sync::Arc;
 use half::{bf16, f16};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::checkpoint::file_system::{make_folder, metadata_of};
 use crate::checkpoint::{Checkpoint, Dtype, Header, Tensor, write_whole};
-use crate::config::{AdapterConfig, Bias, CONFIG_FILE};
+use crate::config::{AdapterConfig, Bias, CONFIG_FILE, adapters_below};
 use crate::error::{Error, Result};
 use crate::normal::NormalGenerator;
 use crate::room::refuse_without_room;
@@ -26,7 +26,7 @@ const PICKLE_FILE: &str = "adapter_model.bin";
 const PREFIX: &str = "base_model.model.";
 
 /// What follows a module's path in the name of its spectrum.
-const SPECTRUM_SUFFIX: &str = ".waveft_spectrum";
+pub(crate) const SPECTRUM_SUFFIX: &str = ".waveft_spectrum";
 
 /// Standard deviation of a fresh spectrum with `init_weights = false`.
 const INITIAL_DEVIATION: f32 = 0.01;
@@ -113,7 +113,7 @@ impl Adapter {
     ///   are for one tensor of the base.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        if fs::metadata(path).map_err(Error::io(path))?.is_file() {
+        if metadata_of(path)?.is_file() {
             return Err(Error::file(path, "an adapter's folder", "a file"));
         }
         let config = match AdapterConfig::read(path.join(CONFIG_FILE)) {
@@ -153,7 +153,8 @@ impl Adapter {
     /// The modules that `config` adapts are those of [`select_modules`]. Spectra are F32, zero if `init_weights`; else
     /// they are torch's normal numbers times 0.01, drawn for module after module in the order given from one generator
     /// seeded with `random_loc_seed`. (PEFT draws them from torch's global generator, in the order of the model's
-    /// modules: the same numbers after `torch.manual_seed(random_loc_seed)` if the orders agree.) Modules to save and
+    /// modules: the same numbers after `torch.manual_seed(random_loc_seed)` if the orders agree.) The places come from the
+    /// same seed, so these numbers are correlated with the rows that they are in, as PEFT's are then. Modules to save and
     /// biases are not in it: PEFT keeps the base's for what a file lacks.
     ///
     /// # Errors
@@ -208,10 +209,10 @@ impl Adapter {
     /// beside its place, brought to disk and renamed.
     ///
     /// # Errors
-    /// When the folder or a file cannot be written.
+    /// When the folder or a file cannot be written, or there is a file in the folder's place.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
-        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        make_folder(folder)?;
         let tensors = self.in_file_order();
         let entries = tensors.iter().map(|data| {
             (
@@ -560,18 +561,7 @@ impl Data {
 
 /// What to say of a folder without a configuration: adapters with a name are in subfolders.
 fn no_config(path: &Path) -> Error {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let adapters = entries.filter(|entry| entry.path().join(CONFIG_FILE).exists());
-    let names: BTreeSet<String> = adapters
-        .map(|entry| format!("{:?}", entry.file_name()))
-        .collect();
-    let found = match names.len() {
-        0 => "no such file".to_owned(),
-        _ => {
-            let names = names.into_iter().collect::<Vec<_>>().join(", ");
-            format!("adapters in subfolders, of which to give one: {names}")
-        }
-    };
+    let found = adapters_below(path).unwrap_or_else(|| "no such file".to_owned());
     Error::file(path, CONFIG_FILE, found)
 }
 

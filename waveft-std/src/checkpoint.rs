@@ -20,10 +20,10 @@ pub use safetensors::Dtype;
 pub(crate) use self::edits::{Addition, BAND_BYTES, Band, BandBuffer, Change, Resolved, Rows};
 pub use self::edits::{Edits, Progress, RowEditor};
 pub use self::file_system::write_whole;
-use self::file_system::{lock_shared, open_regular, read_at_most};
+use self::file_system::{lock_shared, metadata_of, open_regular, read_at_most};
 pub use self::header::{Header, HeaderFault, HeaderTensor};
 pub(crate) use self::index::{Index, stays_inside};
-use crate::config::CONFIG_FILE;
+use crate::config::{CONFIG_FILE, adapters_below};
 use crate::error::{Error, Result};
 
 /// The only file of a folder that has no index.
@@ -94,7 +94,7 @@ impl Checkpoint {
     /// tensors of one name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
+        let metadata = metadata_of(path)?;
         let mut checkpoint = Self {
             path: path.to_owned(),
             is_folder: metadata.is_dir(),
@@ -331,13 +331,15 @@ fn no_checkpoint(folder: &Path) -> String {
     }
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let files: BTreeSet<String> = names
-        .filter(|name| name.ends_with(".safetensors"))
-        .collect();
-    match files.first() {
-        None => "a folder with neither".to_owned(),
-        Some(first) => {
-            format!("a folder with other files, such as {first:?}; a file can be given itself")
-        }
+    let names: BTreeSet<String> = names.collect();
+    let is_pickle = |name: &&String| name.starts_with("pytorch_model") && name.ends_with(".bin");
+    if let Some(file) = names.iter().find(|name| name.ends_with(".safetensors")) {
+        return format!("a folder with other files, such as {file:?}; a file can be given itself");
+    }
+    match names.iter().find(is_pickle) {
+        Some(file) => format!(
+            "only a pickle, {file:?}; load it with transformers and save it with save_pretrained"
+        ),
+        None => adapters_below(folder).unwrap_or_else(|| "a folder with neither".to_owned()),
     }
 }

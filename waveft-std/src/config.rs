@@ -1,5 +1,7 @@
 //! PEFT's `adapter_config.json`.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -88,7 +90,7 @@ impl AdapterConfig {
         let path = path.as_ref();
         let bytes = read_at_most(path, LARGEST_CONFIG)?;
         let text = String::from_utf8(bytes)
-            .map_err(|error| Error::file(path, "UTF-8", error.utf8_error().to_string()))?;
+            .map_err(|error| Error::file(path, "JSON in UTF-8", error.utf8_error().to_string()))?;
         Self::from_text(path.to_owned(), text)
     }
 
@@ -299,6 +301,17 @@ impl AdapterConfig {
             found: found.into(),
         }
     }
+}
+
+/// That adapters are in folders in this one, which was taken for an adapter's or a checkpoint's; `None` if none are.
+pub(crate) fn adapters_below(folder: &Path) -> Option<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let adapters = entries.filter(|entry| entry.path().join(CONFIG_FILE).exists());
+    let names = adapters.map(|entry| format!("{:?}", entry.file_name()));
+    let names: BTreeSet<String> = names.collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let listed = names.join(", ");
+    (!names.is_empty()).then(|| format!("adapters in subfolders, of which to give one: {listed}"))
 }
 
 /// What is expected of a list of names.

@@ -34,7 +34,7 @@ pub fn write_delta(
 ) -> Result<()> {
     let output = output.as_ref();
     refuse_base(base, output)?;
-    refuse_irregular(output)?;
+    refuse_irregular(output, "a file")?;
     refuse_read(output)?;
     adapter.refuse_without_room()?;
     let (names, updates) = updates(base, adapter)?;

@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
-use bytemuck::cast_slice_mut;
+use bytemuck::{PodCastError, cast_slice_mut, try_cast_slice_mut};
 use half::{bf16, f16};
 use rayon::prelude::*;
 use waveft_core::element::{Element, Real};
@@ -22,6 +23,7 @@ use waveft_core::spectrum::{SortedAtoms, SparseSpectrum, gather, scatter};
 use crate::adapter::Spectrum;
 use crate::checkpoint::Dtype;
 use crate::config::AdapterConfig;
+use crate::error::{Error, Result};
 
 /// Entries of ΔW that one task computes: what stays in a core's L2 cache.
 const BAND_ENTRIES: usize = 1 << 18;
@@ -72,6 +74,14 @@ impl Coefficients {
         match self {
             Self::Single(values) => Cow::Borrowed(values),
             Self::Double(values) => values.iter().map(|&value| value as f32).collect(),
+        }
+    }
+
+    /// The types of weight that they are for, in words.
+    fn weight_types(&self) -> &'static str {
+        match self {
+            Self::Single(_) => "F32, BF16 or F16, for which the update was prepared",
+            Self::Double(_) => "F64, for which the update was prepared",
         }
     }
 }
@@ -256,64 +266,65 @@ impl LayerUpdate {
         (self.atoms, coefficients)
     }
 
-    /// Adds rows `rows` of ΔW to a band of the weight that holds just these rows, row-major.
+    /// Adds rows `rows` of ΔW to a band of the weight that holds just these rows, row-major and little-endian.
     ///
     /// `dtype` is the one that the update was prepared for, and `band` is aligned for it. Each entry is rounded once, as
-    /// PEFT's merge rounds it.
+    /// PEFT's merge rounds it. `tensor` is for messages: the base, and the weight's name in it.
     ///
     /// # Errors
-    /// When `rows` is empty or out of range, and when the band's length is not that of the rows.
+    /// When `dtype` is another one, `rows` is empty or out of range, or the band is not aligned or not as long as the rows.
     pub(crate) fn add_rows(
         &self,
         rows: Range<usize>,
         dtype: Dtype,
         band: &mut [u8],
-    ) -> Result<(), waveft_core::Error> {
-        match (&self.coefficients, dtype) {
-            (Coefficients::Single(values), Dtype::F32) => self.add::<f32>(values, rows, band),
-            (Coefficients::Single(values), Dtype::BF16) => self.add::<bf16>(values, rows, band),
-            (Coefficients::Single(values), Dtype::F16) => self.add::<f16>(values, rows, band),
-            (Coefficients::Double(values), Dtype::F64) => self.add::<f64>(values, rows, band),
-            _ => Err(waveft_core::Error::Length {
-                what: "element",
-                expected: self.element_bytes(),
-                found: dtype.bitsize() / 8,
-            }),
-        }
-    }
-
-    fn element_bytes(&self) -> usize {
-        match self.coefficients {
-            Coefficients::Single(_) => 4,
-            Coefficients::Double(_) => 8,
-        }
+        tensor: (&Path, &str),
+    ) -> Result<()> {
+        let (base, name) = tensor;
+        let unaligned = |error: PodCastError| {
+            let expected = format!("whole elements of {dtype}, aligned in memory");
+            Error::tensor(base, name, expected, error.to_string())
+        };
+        let added = match (&self.coefficients, dtype) {
+            (Coefficients::Single(values), Dtype::F32) => {
+                self.add::<f32>(values, rows, try_cast_slice_mut(band).map_err(unaligned)?)
+            }
+            (Coefficients::Single(values), Dtype::BF16) => {
+                self.add::<bf16>(values, rows, try_cast_slice_mut(band).map_err(unaligned)?)
+            }
+            (Coefficients::Single(values), Dtype::F16) => {
+                self.add::<f16>(values, rows, try_cast_slice_mut(band).map_err(unaligned)?)
+            }
+            (Coefficients::Double(values), Dtype::F64) => {
+                self.add::<f64>(values, rows, try_cast_slice_mut(band).map_err(unaligned)?)
+            }
+            (coefficients, _) => {
+                let expected = coefficients.weight_types();
+                return Err(Error::tensor(base, name, expected, dtype.to_string()));
+            }
+        };
+        added.map_err(|source| Error::Core {
+            context: format!("{}: tensor {name:?}", base.display()),
+            source,
+        })
     }
 
     fn add<T: Element>(
         &self,
         coefficients: &[T::Real],
         rows: Range<usize>,
-        band: &mut [u8],
+        band: &mut [T],
     ) -> Result<(), waveft_core::Error> {
         let delta = self.atoms.delta(coefficients)?.rows(rows)?;
         let (rows, columns) = delta.shape();
-        let expected = rows * columns * size_of::<T>();
-        if band.len() != expected {
-            return Err(waveft_core::Error::Length {
-                what: "band's bytes",
-                expected,
-                found: band.len(),
-            });
-        }
-        let from_little_endian = |band: &mut [u8]| {
+        let from_little_endian = |band: &mut [T]| {
             if cfg!(target_endian = "big") {
-                let elements = band.chunks_exact_mut(size_of::<T>());
+                let elements = cast_slice_mut::<T, u8>(band).chunks_exact_mut(size_of::<T>());
                 elements.for_each(<[u8]>::reverse);
             }
         };
         from_little_endian(band);
-        let elements = cast_slice_mut::<u8, T>(band);
-        let added = delta.add(&mut MatrixMut::new(elements, rows, columns)?);
+        let added = MatrixMut::new(band, rows, columns).and_then(|mut band| delta.add(&mut band));
         from_little_endian(band); // and back
         added
     }
@@ -371,6 +382,47 @@ mod tests {
     use super::*;
     use crate::adapter::Adapter;
     use crate::target_modules::ModuleShape;
+
+    /// An update of a 4 × 4 weight of this type.
+    fn update_for(dtype: Dtype) -> LayerUpdate {
+        let json = r#"{"peft_type": "WAVEFT", "n_frequency": 2, "target_modules": ["proj"]}"#;
+        let module = ModuleShape {
+            path: "proj".to_owned(),
+            out_features: 4,
+            in_features: 4,
+        };
+        let adapter = Adapter::create(AdapterConfig::parse(json).unwrap(), &[module]).unwrap();
+        let spec = LayerSpec {
+            config: adapter.config(),
+            spectrum: &adapter.spectra()[0],
+            stored: (4, 4),
+            dtype,
+        };
+        prepare(&[spec]).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_band_that_does_not_fit_is_refused() {
+        let (single, double) = (update_for(Dtype::BF16), update_for(Dtype::F64));
+        let mut words = [0u64; 17];
+        let bytes = cast_slice_mut::<u64, u8>(&mut words);
+        let mut refused = |update: &LayerUpdate, dtype, place: Range<usize>, expected: &str| {
+            let tensor = (Path::new("base"), "w");
+            let error = update
+                .add_rows(0..4, dtype, &mut bytes[place], tensor)
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with(r#"base: tensor "w": "#), "{error}");
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(&single, Dtype::F32, 1..65, "elements of F32, aligned");
+        refused(&single, Dtype::BF16, 1..33, "elements of BF16, aligned");
+        refused(&double, Dtype::F64, 2..130, "elements of F64, aligned");
+        refused(&single, Dtype::F32, 0..63, "elements of F32, aligned");
+        refused(&single, Dtype::F32, 0..60, "of 16 elements, found 15");
+        refused(&single, Dtype::F64, 0..128, "F32, BF16 or F16, for which");
+        refused(&double, Dtype::F32, 0..64, "F64, for which");
+    }
 
     #[test]
     fn sides_whose_product_no_number_holds_are_refused() {

@@ -77,8 +77,8 @@ use crate::training::Parameter;
 /// adapter. Spectra, biases and gradients are f32. All results are the same bits for any number of rayon's threads.
 ///
 /// A forward or backward allocates a list of its chunks of 128 tokens; all other memory is the threads' own and stays for the
-/// next call: with `t` threads, `8 · (max(M, N) + 2 L + 524) + 5 n + N` elements each and `2 t n` for the gradients of chunks under way,
-/// and for a [`Weight`]'s product that of 1024 tokens.
+/// next call: with `t` threads, the [scratch of a backward](waveft_core::operator::backward_scratch_len) each and `2 t n` elements for
+/// the gradients of chunks under way, and for a [`Weight`]'s product that of 1024 tokens.
 #[derive(Clone, Debug)]
 pub struct WaveFtLinear<B> {
     module: String,

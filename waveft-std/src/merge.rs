@@ -394,12 +394,7 @@ impl<'a> Merge<'a> {
     /// Adds the updates to some rows of a weight.
     fn add(&self, name: &str, weight: &Weight, rows: Range<usize>, band: &mut [u8]) -> Result<()> {
         for update in &weight.updates {
-            update
-                .add_rows(rows.clone(), weight.dtype, band)
-                .map_err(|source| Error::Core {
-                    context: format!("{}: tensor {name:?}", self.base.display()),
-                    source,
-                })?;
+            update.add_rows(rows.clone(), weight.dtype, band, (&self.base, name))?;
         }
         if !self.safe {
             return Ok(());

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
+use crate::adapter::SPECTRUM_SUFFIX;
 use crate::error::{Error, Result};
 
 /// What a module's path is followed by in its weight's name.
@@ -158,8 +159,12 @@ impl NameMap {
         }
         let module = module.unwrap_or_default();
         let weight = self.weight_name(module);
+        let is_spectrum = |name: &&str| name.ends_with(SPECTRUM_SUFFIX);
         let hint = match nearest(&weight, names) {
             Some(name) => format!("the nearest tensor is {name:?}"),
+            None if names.iter().any(is_spectrum) => {
+                "its tensors are an adapter's, not a base's".to_owned()
+            }
             None => "no tensor's name ends like it".to_owned(),
         };
         Error::MissingModule {
@@ -276,6 +281,13 @@ mod tests {
             error,
             r#"base: expected tensor "q.weight" for the adapter's module "q", found none; no tensor's name ends like it"#
         );
+    }
+
+    #[test]
+    fn an_adapters_own_tensors_are_no_base() {
+        let error = resolve(&["a.q"], &["base_model.model.a.q.waveft_spectrum"]).unwrap_err();
+        let expected = "found none; its tensors are an adapter's, not a base's";
+        assert!(error.to_string().ends_with(expected), "{error}");
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn write_file(
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
-    refuse_irregular(output)?;
+    refuse_irregular(output, "a file, as the base is one")?;
     refuse_read(output)?;
     let layouts = lay_out(base, edits, resolved)?;
     progress.start(layouts.iter().map(|layout| layout.length).sum());

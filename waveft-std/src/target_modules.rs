@@ -221,13 +221,14 @@ impl<'a> Matcher<'a> {
         let targets = match config.target_modules() {
             Some(ModuleNames::Regex(word)) if word.to_lowercase() == "all-linear" => {
                 let expected = "module names or a regular expression";
-                let found = "\"all-linear\", which a checkpoint alone cannot resolve";
+                let found = "\"all-linear\", which a checkpoint alone cannot resolve; an adapter saved by PEFT has the names";
                 return Err(config.error("target_modules", expected, found));
             }
             Some(names) => Names::new(config, "target_modules", names)?,
             None => {
                 let expected = "module names or a regular expression";
-                return Err(config.error("target_modules", expected, "none"));
+                let found = "none, for which PEFT has a default of the model's type; an adapter saved by PEFT has the names";
+                return Err(config.error("target_modules", expected, found));
             }
         };
         let excluded = match config.exclude_modules() {

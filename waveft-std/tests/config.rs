@@ -321,7 +321,7 @@ fn too_large_and_non_utf8_files_are_refused() {
     std::fs::write(&path, b"{\"peft_type\": \"\xff\"}").unwrap();
     let error = AdapterConfig::read(&path).unwrap_err().to_string();
     assert!(
-        error.contains("adapter_config.json: expected UTF-8"),
+        error.contains("adapter_config.json: expected JSON in UTF-8"),
         "{error}"
     );
     let file = std::fs::File::create(&path).unwrap();

@@ -138,9 +138,7 @@ fn errors_tell_what_was_expected() {
         error(json!({"target_modules": "All-Linear"}))
             .contains("which a checkpoint alone cannot resolve")
     );
-    assert!(
-        error(json!({})).ends_with("expected module names or a regular expression, found none")
-    );
+    assert!(error(json!({})).contains("expected module names or a regular expression, found none"));
 }
 
 #[test]

@@ -149,7 +149,10 @@ impl<'a> Energies<'a> {
                     let mut energy = 0.0;
                     for (band, color) in bands.iter().zip(BAND_COLORS) {
                         let corners = [(pixels(energy), top), (pixels(energy + band), top + BAR)];
-                        fill(area, corners, color)?;
+                        // Of no width, a pixel would be filled all the same.
+                        if corners[0].0 < corners[1].0 {
+                            fill(area, corners, color)?;
+                        }
                         energy += band;
                     }
                 }

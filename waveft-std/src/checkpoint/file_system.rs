@@ -3,14 +3,42 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// What the system knows of a base or an adapter, whose name on the Hub is often given for a path.
+pub(crate) fn metadata_of(path: &Path) -> Result<fs::Metadata> {
+    let error = match fs::metadata(path) {
+        Ok(metadata) => return Ok(metadata),
+        Err(error) => error,
+    };
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    if is_missing && looks_like_a_name_on_the_hub(path) {
+        return Err(Error::file(
+            path,
+            "a file or folder on this machine",
+            "none; what is on the Hub under this name has to be downloaded first",
+        ));
+    }
+    Err(Error::io(path)(error))
+}
+
+/// Whether a path is `someone/something`, where there is no folder `someone`.
+fn looks_like_a_name_on_the_hub(path: &Path) -> bool {
+    let is_name = |component| matches!(component, Component::Normal(_));
+    let parts = path.components().count();
+    parts == 2 && path.components().all(is_name) && !parent_of(path).exists()
+}
+
 /// Opens a file to read; an error for anything else, such as a pipe, whose opening would wait for its other end.
 pub(crate) fn open_regular(path: &Path) -> Result<File> {
-    if !fs::metadata(path).map_err(Error::io(path))?.is_file() {
-        let found = "something that is not a regular file";
+    let metadata = fs::metadata(path).map_err(Error::io(path))?;
+    if !metadata.is_file() {
+        let found = match metadata.is_dir() {
+            true => "a folder",
+            false => "something that is not a regular file",
+        };
         return Err(Error::file(path, "a file", found));
     }
     File::open(path).map_err(Error::io(path))
@@ -29,14 +57,11 @@ pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Refuses to put a file in the place of a folder, or of a device or pipe, which writing to is not meant to remove.
-pub(crate) fn refuse_irregular(output: &Path) -> Result<()> {
+/// Refuses to put a file in the place of a folder, or of a device or pipe, which writing to is not meant to remove. `expected`
+/// says of a folder what it should be.
+pub(crate) fn refuse_irregular(output: &Path, expected: &str) -> Result<()> {
     match fs::metadata(output) {
-        Ok(found) if found.is_dir() => Err(Error::file(
-            output,
-            "a file, as the base is one",
-            "a folder",
-        )),
+        Ok(found) if found.is_dir() => Err(Error::file(output, expected, "a folder")),
         Ok(found) if !found.is_file() => Err(Error::file(
             output,
             "a file or nothing",
@@ -74,6 +99,22 @@ pub(crate) fn parent_of(path: &Path) -> PathBuf {
     }
 }
 
+/// Makes a folder, and those that it is in, unless it is there.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    if path.is_file() {
+        return Err(Error::file(path, "a folder", "a file"));
+    }
+    fs::create_dir_all(path).map_err(Error::io(path))
+}
+
+/// An error of the crate tempfile's without the path in its message, which is that of the file beside the output.
+fn without_path(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((message, _)) => io::Error::new(error.kind(), message),
+        None => error,
+    }
+}
+
 /// Has `write` write a file beside `path`, then brings it to disk and to its name: it appears complete or not at all, in the
 /// place of an older one.
 ///
@@ -105,7 +146,7 @@ pub fn write_whole(
     let temporary = builder
         .prefix(".waveft-")
         .tempfile_in(&folder)
-        .map_err(Error::io(path))?;
+        .map_err(|error| Error::io(path)(without_path(error)))?;
     let mut writer = BufWriter::new(temporary.as_file());
     write(&mut writer)
         .and_then(|()| writer.flush())
@@ -167,4 +208,17 @@ pub(crate) fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
 #[cfg(not(unix))]
 pub(crate) fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_beside_the_output_is_not_told() {
+        let beside = tempfile::Builder::new().tempfile_in("nowhere").unwrap_err();
+        assert!(beside.to_string().contains("nowhere"), "{beside}");
+        let expected = fs::metadata("nowhere").unwrap_err();
+        assert_eq!(without_path(beside).to_string(), expected.to_string());
+    }
 }

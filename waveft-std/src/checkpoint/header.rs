@@ -85,10 +85,13 @@ impl Header {
         };
         let size = u64::from_le_bytes(*size);
         if size > LARGEST_HEADER {
-            return Err(fault(
-                format!("a .safetensors file, with a header of at most {LARGEST_HEADER} bytes"),
-                format!("{size} bytes, or another kind of file"),
-            ));
+            return Err(match other_kind(beginning) {
+                Some(kind) => fault("a .safetensors file", kind),
+                None => fault(
+                    format!("a .safetensors file, with a header of at most {LARGEST_HEADER} bytes"),
+                    format!("{size} bytes, or another kind of file"),
+                ),
+            });
         }
         let data_start = SIZE_FIELD + size;
         let Some(json) = usize::try_from(size).ok().and_then(|size| rest.get(..size)) else {
@@ -160,6 +163,24 @@ impl Header {
         bytes.append(&mut json);
         Ok(bytes)
     }
+}
+
+/// What a file is that is taken for a `.safetensors` file and begins like another, with what to do about it.
+fn other_kind(beginning: &[u8]) -> Option<&'static str> {
+    const PICKLE: &str = "a pickle of torch's, as in .bin and .pt files, which can run code; load it with torch and save it \
+                          with safetensors";
+    const POINTER: &str =
+        "a pointer of Git LFS in the file's place; `git lfs pull` fetches the file";
+    let kinds: [(&[u8], &str); 4] = [
+        (b"PK\x03\x04", PICKLE),
+        (b"\x80\x02\x8a\x0a", PICKLE),
+        (b"version https://git-lfs", POINTER),
+        (b"{", "JSON"),
+    ];
+    let found = kinds
+        .into_iter()
+        .find(|(start, _)| beginning.starts_with(start));
+    found.map(|(_, kind)| kind)
 }
 
 /// Puts the tensors in the order of their data and checks that each starts where the one before ends.

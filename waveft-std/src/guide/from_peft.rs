@@ -29,7 +29,7 @@
 //! | `layers_to_transform`, `layers_pattern` | null | the same, in [`select_modules`](crate::target_modules::select_modules) |
 //! | `n_frequency_pattern` | `{}` | the same |
 //! | `proportional_parameters` | false | the same, rounded as Python rounds |
-//! | `init_weights` | true | zeros; for false torch's normal numbers · 0.01, from a generator seeded with `random_loc_seed`, where PEFT's comes from torch's global one |
+//! | `init_weights` | true | zeros; for false torch's normal numbers · 0.01, from a generator seeded with `random_loc_seed`, where PEFT's comes from torch's global one. Places come from the same seed, so the numbers are correlated with their rows, as PEFT's are after `torch.manual_seed(random_loc_seed)` |
 //! | `task_type` | null | decides which heads count as `modules_to_save` |
 //! | `base_model_name_or_path`, `peft_version`, `revision`, `inference_mode`, `auto_mapping`, any other key | | kept as they are, to the byte |
 //!
