@@ -79,7 +79,7 @@ enum Step {
 enum Pointer {
     Null,
     Misaligned(u8),
-    Arena(u16),
+    Arena(u8),
     Good,
 }
 
@@ -287,7 +287,7 @@ impl Session {
                 Pointer::Null => 0,
                 Pointer::Misaligned(by) => good + 1 + usize::from(by) % 3,
                 // Structures stay where they are: what is in the arena is not one.
-                Pointer::Arena(offset) if !self.is_structure(good) => self.arena_at(offset).addr(),
+                Pointer::Arena(place) if !self.is_structure(good) => self.arena_at(place).addr(),
                 _ => good,
             };
         }
@@ -307,6 +307,11 @@ impl Session {
         assert!(
             !is_bad || status != Status::Ok || sizes.contains(&0),
             "{} took a bad pointer",
+            call.name
+        );
+        assert!(
+            status != Status::Ok || sizes.contains(&0) || !self.has_overlap(&call, &addresses),
+            "{} took one memory for two buffers",
             call.name
         );
         let written = self.outputs(&call, &addresses);
@@ -360,18 +365,43 @@ impl Session {
         written
     }
 
+    /// Whether an output begins where another buffer does.
+    fn has_overlap(&self, call: &Call, addresses: &[usize]) -> bool {
+        let f = &self.fixture;
+        let pointers = call.pointers.iter().zip(addresses);
+        let mut buffers: Vec<(usize, bool)> = pointers
+            .filter(|((good, _), _)| !self.is_structure(*good))
+            .map(|((_, is_written), &address)| (address, *is_written))
+            .collect();
+        for view in [&f.weight_view, &f.y_view, &f.dx_view, &f.image_view_mut] {
+            if call.has(view) {
+                buffers.push((view.data.addr(), true));
+            }
+        }
+        for view in [&f.x_view, &f.dy_view, &f.image_view] {
+            if call.has(view) {
+                buffers.push((view.data.addr(), false));
+            }
+        }
+        if call.has(&f.delta) {
+            buffers.push((f.delta.coefficients.addr(), false));
+        }
+        buffers.sort_unstable();
+        let meet = |pair: &[(usize, bool)]| pair[0].0 == pair[1].0 && (pair[0].1 || pair[1].1);
+        buffers.windows(2).any(meet)
+    }
+
     fn is_structure(&self, address: usize) -> bool {
         let start = std::ptr::from_ref(&*self.fixture).addr();
         (start..start + size_of::<Fixture>()).contains(&address)
             || address == self.fixture.new_atoms.as_ptr().addr()
     }
 
-    /// An address with `BEHIND` elements behind it, a multiple of eight.
-    fn arena_at(&mut self, offset: u16) -> *mut f32 {
-        let offset = usize::from(offset) % (ARENA - BEHIND) & !1;
+    /// One of eight addresses, with `BEHIND` elements behind each, so that some meet.
+    fn arena_at(&mut self, place: u8) -> *mut f32 {
         let arena = self.arena.as_mut_ptr();
         arena.expose_provenance();
-        arena.wrapping_add(offset)
+        arena.wrapping_add(usize::from(place % 8) * (ARENA - BEHIND) / 8)
     }
 
     fn set_number(&mut self, field: u8, number: Number) {
@@ -434,7 +464,7 @@ impl Session {
 
     fn set_pointer(&mut self, field: u8, pointer: Pointer) {
         let arena = match pointer {
-            Pointer::Arena(offset) => self.arena_at(offset).addr(),
+            Pointer::Arena(place) => self.arena_at(place).addr(),
             _ => 0,
         };
         let address = |good: usize| match pointer {

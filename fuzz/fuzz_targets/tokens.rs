@@ -155,7 +155,7 @@ impl<T: Element<Real: Number>> Batch<T> {
 
 /// Scratch whose contents would be seen if they were used.
 fn dirty<F: Real>(length: usize) -> Vec<F> {
-    vec![F::ZERO / F::ZERO; length]
+    vec![F::from_f64(f64::NAN); length]
 }
 
 /// Tokens with gaps: where they lie, and what is between them.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use arbitrary::Arbitrary;
 use waveft_core::element::Real;
-use waveft_core::filter_bank::{FilterBank, MAX_TAPS, wavelets};
+use waveft_core::filter_bank::{FilterBank, MAX_TAPS, Wavelet, wavelets};
 use waveft_core::geometry::{Atom, Geometry};
 use waveft_core::operator::DeltaWeight;
 use waveft_core::sampling::{Location, locations, scratch_len};
@@ -91,9 +91,7 @@ impl MadeLayer {
         let bank = match self.filters {
             Filters::None => return Some(None),
             Filters::PeftCoif4 => F::filter_bank(&wavelets::PEFT_COIF4),
-            Filters::Named(index) => {
-                F::filter_bank(&wavelets::ALL[usize::from(index) % wavelets::ALL.len()])
-            }
+            Filters::Named(index) => F::filter_bank(wavelet(index)),
             Filters::Own(taps) => {
                 let taps = usize::from(taps) % (MAX_TAPS + 4);
                 let numbers = own(4 * taps);
@@ -127,6 +125,15 @@ impl MadeLayer {
             }
         }
     }
+}
+
+/// Any wavelet, but the short ones, which have code of their own, more often than others.
+fn wavelet(index: u8) -> &'static Wavelet {
+    const SHORT: [Wavelet; 4] = [wavelets::DB1, wavelets::DB2, wavelets::DB3, wavelets::DB4];
+    let index = usize::from(index);
+    wavelets::ALL
+        .get(index)
+        .unwrap_or(&SHORT[index % SHORT.len()])
 }
 
 fn bank<F: Real>([dec_lo, dec_hi, rec_lo, rec_hi]: &[Vec<F>; 4]) -> Option<FilterBank<'_, F>> {
