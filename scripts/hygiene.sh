@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks what a release needs beside its tests, and prints a line for each part: its name, whether it passed, and its time.
 #
-#     scripts/hygiene.sh [PART...]        all parts but the last, or some of these:
+#     scripts/hygiene.sh [PART...]        all parts but the last two, or some of these:
 #
 #     unsafe         that `unsafe` is in the files listed below and in no others
 #     links          that what the Markdown files link to is there
@@ -13,6 +13,7 @@
 #     msrv           that the oldest Rust that Cargo.toml promises builds everything, tests too
 #     api            that the libraries' public interface is the one in docs/api; WAVEFT_ACCEPT=1 writes it there. Needs a nightly Rust
 #     package        that each crate that is published builds from its package, and how large that is
+#     sanitizers     tests under the address and the thread sanitizer. Needs a nightly Rust, and an hour
 #     advisories     known holes in dependencies: fetches the advisory database, so it needs the whole network
 #
 # Needs Rust as Cargo.toml's rust-version says. Tools are built by `cargo install` where they are missing, into the folder that
@@ -21,7 +22,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-known=(unsafe links report docs dependencies features minimal msrv api package advisories)
+known=(unsafe links report docs dependencies features minimal msrv api package sanitizers advisories)
 usual=("${known[@]:0:10}")
 source scripts/parts.sh
 
@@ -49,6 +50,7 @@ copy_of_tree() {
 # Where `unsafe` is, and why. `SAFETY` beside each block says why that one is sound; clippy asks for it.
 unsafe_files() {
     cat <<'FILES'
+fuzz/fuzz_targets/c_interface.rs     calls the C interface
 targets/cortex-m/src/lib.rs          reads the stack below the program's, to see how far it went
 targets/no-panic/src/lib.rs          the symbols that the linker must not need
 targets/wasm/src/lib.rs              JavaScript's pointers
@@ -172,6 +174,33 @@ package() {
             tar --list --file "$crate" | grep "^[^/]*/$file$" >/dev/null || { echo "$crate lacks $file"; return 1; }
         done
     done
+}
+
+# Tests of the packages that have `unsafe` code or threads, but for documentation tests, which rustdoc would build without the
+# sanitizer.
+#
+# The address sanitizer does with std as the toolchain has it: it sees what our code and the dependencies' read and write, and
+# everything allocated, but not what std's compiled functions do. The thread sanitizer has to see every atomic operation, those of
+# std's locks too, or it reports races that are none: it takes std built with it, and so the component rust-src.
+sanitizers() {
+    cargo +nightly --version || { echo "needs a nightly Rust: rustup toolchain install nightly"; return 1; }
+    under_sanitizer address --package waveft-core --package waveft-std --package waveft-capi
+    [ -d "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library" ] ||
+        { echo "the thread sanitizer needs std's source: rustup component add rust-src --toolchain nightly"; return 1; }
+    under_sanitizer thread -Zbuild-std --package waveft-std
+}
+
+under_sanitizer() {
+    local start=$SECONDS host package options=()
+    host=$(rustc +nightly --version --verbose | sed -n 's/^host: //p')
+    # Complex numbers are nothing to us, and take longer to optimise than all else.
+    for package in gemm-c32 gemm-c64; do options+=(--config "profile.test.package.$package.opt-level=0"); done
+    # Frames grow, and tests' threads have little stack. `--target` keeps the flags from build scripts.
+    RUSTFLAGS=-Zsanitizer=$1 RUST_MIN_STACK=16777216 CARGO_PROFILE_TEST_DEBUG=line-tables-only \
+        cargo +nightly test --locked --target "$host" --target-dir "target/hygiene/$1" "${options[@]}" --lib --tests "${@:2}" |
+        tee "target/hygiene/$1.log"
+    printf '%s: %d tests passed in %d s\n' "$1" \
+        "$(awk '/^test result: ok/ { sum += $4 } END { print sum }' "target/hygiene/$1.log")" $((SECONDS - start))
 }
 
 "$WAVEFT_PART"

@@ -11,6 +11,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use waveft_core::Error;
 use waveft_core::sampling::{INSIDE_OUT_FROM, Location, locations, randperm, scratch_len};
+use waveft_fuzz::numbers::Scratch;
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../waveft-core/src/sampling/inside_out.rs"]
@@ -55,25 +56,11 @@ enum Input {
     },
 }
 
-/// How long the scratch is, beside what is needed.
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Scratch {
-    Exact,
-    Longer(u8),
-    Shorter(u8),
-}
-
-impl Scratch {
-    fn of(self, total: u64, count: usize) -> Vec<u32> {
-        // More than any count here needs, for counts that are refused.
-        let needed = scratch_len(total, count).min(8 * usize::from(MOST_PLACES));
-        let length = match self {
-            Self::Exact => needed,
-            Self::Longer(more) => needed + usize::from(more),
-            Self::Shorter(less) => needed.saturating_sub(usize::from(less)),
-        };
-        vec![0xDEAD_BEEF; length]
-    }
+/// Scratch as long as that, with something in it.
+fn made(scratch: Scratch, total: u64, count: usize) -> Vec<u32> {
+    // More than any count here needs, for counts that are refused.
+    let needed = scratch_len(total, count).min(8 * usize::from(MOST_PLACES));
+    vec![0xDEAD_BEEF; scratch.length(needed)]
 }
 
 fuzz_target!(|input: Input| {
@@ -102,7 +89,7 @@ fuzz_target!(|input: Input| {
 });
 
 fn check_randperm(total: u64, seed: u64, count: usize, scratch: Scratch) {
-    let mut scratch = scratch.of(total, count);
+    let mut scratch = made(scratch, total, count);
     let is_long_enough = scratch.len() >= scratch_len(total, count);
     if total >= INSIDE_OUT_FROM && count > 0 {
         // As many draws as entries: only what is refused before them.
@@ -134,7 +121,7 @@ fn check_locations(rows: usize, columns: usize, seed: u64, count: usize, scratch
     if total >= INSIDE_OUT_FROM && rows.max(columns) < 1 << 30 && count > 0 {
         return;
     }
-    let mut scratch = scratch.of(total, count);
+    let mut scratch = made(scratch, total, count);
     let mut places = vec![Location::default(); count];
     if locations(rows, columns, seed, &mut places, &mut scratch).is_err() {
         let is_refused = rows.min(columns) == 0

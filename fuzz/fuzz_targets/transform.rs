@@ -8,7 +8,7 @@ use std::array::from_fn;
 use arbitrary::Arbitrary;
 use half::{bf16, f16};
 use libfuzzer_sys::fuzz_target;
-use num_traits::{One, ToPrimitive, Zero};
+use num_traits::{One, Zero};
 use waveft_core::Error;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
@@ -16,6 +16,7 @@ use waveft_core::extension_mode::ExtensionMode;
 use waveft_core::filter_bank::{FilterBank, MAX_TAPS, Wavelet, wavelets};
 use waveft_core::isa::Isa;
 use waveft_core::transform::{Algorithm, Dwt, Wavedec, dwt_max_level};
+use waveft_fuzz::numbers::*;
 
 /// The longest axis.
 const LONGEST: usize = 6000;
@@ -41,14 +42,6 @@ struct Input {
     layout: Layout,
     scratch: Scratch,
     values: Values,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum ElementType {
-    F32,
-    F64,
-    Bf16,
-    F16,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -79,21 +72,6 @@ struct Layout {
     after: u8,
 }
 
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Scratch {
-    Exact,
-    Longer(u8),
-    Shorter(u8),
-}
-
-#[derive(Arbitrary, Debug)]
-enum Values {
-    /// Bits that are repeated: whatever they mean, nothing panics.
-    Bits(Vec<u8>),
-    /// Noise in [−1, 1).
-    Noise(u32),
-}
-
 fuzz_target!(|input: Input| {
     match input.element {
         ElementType::F32 => check_axes::<f32>(&input),
@@ -110,15 +88,6 @@ fn check_axes<T: Element<Real: Number>>(input: &Input) {
         2 => check::<T, 2>(input),
         _ => check::<T, 3>(input),
     }
-}
-
-/// What is computed in, to and from f64.
-trait Number: Real + ToPrimitive {}
-
-impl<F: Real + ToPrimitive> Number for F {}
-
-fn real<F: Number>(value: f64) -> F {
-    Real::from_f64(value)
 }
 
 fn named(index: u8) -> &'static Wavelet {
@@ -165,55 +134,6 @@ fn filters<F: Number>(filters: &Filters) -> ([Vec<F>; 4], bool) {
             (all, false)
         }
     }
-}
-
-/// SplitMix64 in [−1, 1).
-fn noise<T: Element<Real: Number>>(stream: u64, count: usize) -> Vec<T> {
-    (0..count as u64)
-        .map(|index| {
-            let z = ((stream << 32 | index) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            let value = ((z ^ (z >> 31)) >> 40) as f64 * 2f64.powi(-23) - 1.0;
-            T::from_real(real(value))
-        })
-        .collect()
-}
-
-fn values<T: Element<Real: Number>>(values: &Values, stream: u64, count: usize) -> Vec<T> {
-    match values {
-        Values::Noise(seed) => noise(u64::from(*seed) ^ stream << 28, count),
-        Values::Bits(bits) => {
-            let bits = if bits.is_empty() { &[1] } else { &bits[..] };
-            let bits = bits.iter().copied().cycle().skip(stream as usize);
-            let bytes: Vec<u8> = bits.take(count * size_of::<T>()).collect();
-            let elements = bytes.chunks_exact(size_of::<T>());
-            elements.map(bytemuck::pod_read_unaligned).collect()
-        }
-    }
-}
-
-fn bytes<T: Element>(values: &[T]) -> Vec<u8> {
-    bytemuck::cast_slice(values).to_vec()
-}
-
-fn double<T: Element<Real: Number>>(values: &[T]) -> Vec<f64> {
-    let values = values.iter();
-    values.map(|value| value.to_real().to_f64()).collect()
-}
-
-fn product(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(x, y)| x * y).sum()
-}
-
-fn norm(x: &[f64]) -> f64 {
-    product(x, x).sqrt()
-}
-
-/// How far two vectors are apart.
-fn apart(x: &[f64], y: &[f64]) -> f64 {
-    let difference: Vec<f64> = x.iter().zip(y).map(|(x, y)| x - y).collect();
-    norm(&difference)
 }
 
 fn check<T: Element<Real: Number>, const D: usize>(input: &Input) {
@@ -279,13 +199,7 @@ fn check<T: Element<Real: Number>, const D: usize>(input: &Input) {
     assert!(D > 0 && (1..=most).contains(&levels));
     let plan = plan.with_isa(isa);
     check_layout::<T, D>(&plan, input);
-    let tolerance = match input.element {
-        ElementType::F64 => f64::EPSILON,
-        ElementType::F32 => f64::from(f32::EPSILON),
-        ElementType::F16 => 2f64.powi(-10),
-        ElementType::Bf16 => 2f64.powi(-7),
-    };
-    let tolerance = 16.0 * tolerance;
+    let tolerance = 16.0 * input.element.epsilon();
     let gains = axes.map(|(bank, mode)| gain(bank, mode));
     check_line::<T>(
         Dwt::new(axes[0].0, axes[0].1, shape[0])
@@ -349,7 +263,7 @@ fn check_line<T: Element<Real: Number>>(
             Operator::Inverse => (2 * dwt.band_length(), dwt.reconstructed_length()),
             Operator::ForwardAdjoint => (2 * dwt.band_length(), dwt.length()),
         };
-        let mut source = values::<T>(&input.values, 2, from);
+        let mut source = input.values.take::<T>(2, from);
         let size = norm(&double(&source));
         if let Some(at) = input.line.not_a_number {
             source[usize::from(at) % from] = T::from_real(T::Real::zero() / T::Real::zero());
@@ -470,8 +384,8 @@ fn check_layout<T: Element<Real: Number>, const D: usize>(
 ) {
     let shape = plan.shape();
     let entries: usize = shape.iter().product();
-    let data = values::<T>(&input.values, 0, entries);
-    let coefficients = values::<T>(&input.values, 1, plan.coefficients_len());
+    let data = input.values.take::<T>(0, entries);
+    let coefficients = input.values.take::<T>(1, plan.coefficients_len());
 
     // Lines are the last axis, or the first; the others have no gaps.
     let layout = input.layout;
@@ -498,7 +412,7 @@ fn check_layout<T: Element<Real: Number>, const D: usize>(
         place
     };
     let length = place(entries - 1) + 1 + usize::from(layout.after);
-    let filler: Vec<T> = values(&Values::Bits(vec![0xA5, 0x3C, 0x7F]), 0, length);
+    let filler: Vec<T> = repeated(&[0xA5, 0x3C, 0x7F], 0, length);
     let strided = |data: &[T]| {
         let mut strided = filler.clone();
         for (entry, &value) in data.iter().enumerate() {
@@ -509,14 +423,7 @@ fn check_layout<T: Element<Real: Number>, const D: usize>(
 
     let mut scratch = scratch::<T, D>(plan);
     let needed = scratch.len();
-    scratch.resize(
-        match input.scratch {
-            Scratch::Exact => needed,
-            Scratch::Longer(more) => needed + usize::from(more),
-            Scratch::Shorter(less) => needed.saturating_sub(usize::from(less)),
-        },
-        T::Real::one(),
-    );
+    scratch.resize(input.scratch.length(needed), T::Real::one());
     let is_long_enough = scratch.len() >= needed;
     let mut expected_strides = [1; D];
     for axis in (1..D).rev() {
@@ -584,19 +491,6 @@ fn check_lengths<T: Element<Real: Number>, const D: usize>(
     assert!(bytes(&other) == before, "nothing was written");
 }
 
-/// The same bits, or both not a number.
-fn assert_same<T: Element>(found: &[T], expected: &[T]) {
-    assert_eq!(found.len(), expected.len());
-    for (at, (x, y)) in found.iter().zip(expected).enumerate() {
-        #[allow(clippy::eq_op)] // False of what is not a number.
-        let neither = [x, y].map(|x| x.to_real() == x.to_real()) == [false; 2];
-        assert!(
-            neither || bytemuck::bytes_of(x) == bytemuck::bytes_of(y),
-            "{at}"
-        );
-    }
-}
-
 /// Whether values exceeded 65504, where f16 ends: so they may with made-up taps, and where short signals are extended far
 /// along several axes.
 fn overflows(input: &Input, values: &[f64]) -> bool {
@@ -609,8 +503,8 @@ fn check_adjoints<T: Element<Real: Number>, const D: usize>(
     input: &Input,
     tolerance: f64,
 ) {
-    let data = values::<T>(&input.values, 0, plan.shape().iter().product());
-    let coefficients = values::<T>(&input.values, 1, plan.coefficients_len());
+    let data = input.values.take::<T>(0, plan.shape().iter().product());
+    let coefficients = input.values.take::<T>(1, plan.coefficients_len());
     let (x, c) = (double(&data), double(&coefficients));
     let portable = plan.with_isa(Isa::Portable);
     for is_adjoint in [false, true] {
@@ -636,7 +530,7 @@ fn check_round_trip<T: Element<Real: Number>, const D: usize>(
     input: &Input,
     tolerance: f64,
 ) {
-    let data = values::<T>(&input.values, 0, plan.shape().iter().product());
+    let data = input.values.take::<T>(0, plan.shape().iter().product());
     let coefficients = analysed(plan, &data, false);
     let (x, back) = (
         double(&data),

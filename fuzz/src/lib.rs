@@ -1,4 +1,7 @@
-//! What several fuzz targets share: small checkpoints made from arbitrary choices, and what is in a folder.
+//! What several fuzz targets share: numbers and layers, small checkpoints made from arbitrary choices, and what is in a folder.
+
+pub mod layer;
+pub mod numbers;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -488,6 +488,28 @@ fn a_training_state_of_another_layout_is_refused() {
         &|_, state| *state = state.replace("\"epsilon\":1e-8", "\"epsilon\":-1.0"),
         "state.safetensors: expected finite epsilon of at least 0, found -1",
     );
+    // Steps that could not be counted any further.
+    for (count, what) in [
+        ("\"steps\":1,\"skipped\"", "number of steps"),
+        ("\"skipped\":0", "number of skipped steps"),
+        ("\"micro_batches\":1", "number of micro-batches"),
+        (
+            "\"steps\":1,\"has_gradient\"",
+            "parameter's number of steps",
+        ),
+    ] {
+        let expected = format!(
+            "expected {what} of at least 0 and below 9007199254740992, found 18446744073709552000"
+        );
+        let number = count.find(['0', '1']).unwrap();
+        let most = [
+            &count[..number],
+            &u64::MAX.to_string(),
+            &count[number + 1..],
+        ]
+        .concat();
+        change_and_restore(&|_, state| *state = state.replace(count, &most), &expected);
+    }
     change_and_restore(
         &|_, state| *state = state.replace("adam_w", "lion"),
         "expected a training state of this version, found unknown variant `lion`, expected `sgd` or `adam_w` at line 1 column 27",

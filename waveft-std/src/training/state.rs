@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 /// The metadata's key of a [`State`].
 const METADATA_KEY: &str = "waveft_training_state";
 
+/// More steps than any run has, and few enough for an f64 to have each number, and for the next to be counted.
+const COUNT_BOUND: u64 = 1 << 53;
+
 /// What a trainer and its parameters are, but for the tensors.
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -112,8 +115,8 @@ impl Trainer {
     /// parameters those saved, in the same groups and order.
     ///
     /// # Errors
-    /// With nothing changed: if the file cannot be read or is no training state; if its optimiser is of another kind; if its
-    /// groups, or the names or lengths of parameters, are others; if a tensor is missing, superfluous, or not F32.
+    /// With nothing changed: if the file cannot be read or is no training state; if a number in it is out of range; if its
+    /// optimiser is of another kind; if its groups, or the names or lengths of parameters, are others; if a tensor is missing, superfluous, or not F32.
     pub fn restore(
         &mut self,
         path: impl AsRef<Path>,
@@ -222,6 +225,7 @@ impl State {
         if let Some(max_norm) = self.max_norm {
             waveft_core::optimiser::clip_factor(max_norm, 0.0)?;
         }
+        self.check_counts()?;
         Ok(Trainer {
             optimiser,
             schedule: self.schedule,
@@ -238,6 +242,30 @@ impl State {
                 loss_sum: f64::from_bits(self.loss_sum_bits),
             },
         })
+    }
+
+    fn check_counts(&self) -> Result<(), waveft_core::Error> {
+        let parameters = self.groups.iter().flat_map(|group| &group.parameters);
+        let counts = [
+            ("number of steps", self.steps),
+            ("number of skipped steps", self.skipped),
+            ("number of micro-batches", self.micro_batches),
+        ];
+        let of_parameters =
+            parameters.map(|parameter| ("parameter's number of steps", parameter.steps));
+        match counts
+            .into_iter()
+            .chain(of_parameters)
+            .find(|&(_, found)| found >= COUNT_BOUND)
+        {
+            Some((what, found)) => Err(waveft_core::Error::OutOfRange {
+                what,
+                least: 0.0,
+                bound: COUNT_BOUND as f64,
+                found: found as f64,
+            }),
+            None => Ok(()),
+        }
     }
 }
 
