@@ -19,6 +19,9 @@ mod inside_out;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../waveft-core/src/isa.rs"]
 mod isa;
+#[allow(unreachable_pub)]
+#[path = "../../waveft-core/src/kernel.rs"]
+mod kernel;
 /// What the sampler asks of the core's vectors: that there are any.
 mod lanes {
     pub(crate) const HAS_VECTORS: bool = true;

@@ -3,7 +3,7 @@
 //! Kernels are written once, in plain Rust, as a `Kernel`; `Isa::run` compiles each for every
 //! instruction set and enters the one asked for.
 
-use crate::lanes::Kernel;
+use crate::kernel::Kernel;
 
 /// An instruction set that the kernels are compiled for beside the portable one.
 ///

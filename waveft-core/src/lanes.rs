@@ -33,6 +33,7 @@ mod portable;
 
 use crate::element::{Element, Real};
 use crate::isa::Isa;
+use crate::kernel::Kernel;
 use bytemuck::Pod;
 use core::marker::PhantomData;
 use core::ops::{Add, Div, Mul, Sub};
@@ -178,15 +179,6 @@ pub trait Lanes<F>:
             }
         }
     }
-}
-
-/// Work that is compiled for each instruction set. `run` must be `#[inline(always)]`, or it stays
-/// at what the crate was compiled for.
-pub trait Kernel {
-    /// What the work yields.
-    type Output;
-    /// Does the work.
-    fn run(self) -> Self::Output;
 }
 
 /// A number type and its vectors.

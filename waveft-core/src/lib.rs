@@ -57,6 +57,8 @@ pub mod geometry;
 #[forbid(unsafe_code)]
 pub mod guide;
 pub mod isa;
+#[forbid(unsafe_code)]
+mod kernel;
 #[macro_use]
 mod lanes;
 #[forbid(unsafe_code)]

@@ -12,7 +12,7 @@ use crate::element::Real;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::geometry::Atom;
 use crate::isa::Isa;
-use crate::lanes::Kernel;
+use crate::kernel::Kernel;
 use crate::spectrum::SparseSpectrum;
 use core::ops::Range;
 

@@ -3,7 +3,8 @@
 //! On a Cortex-M4F, the product with tokens over vectors of 8, 4 and 1 numbers was 16, 12 and 5 KB of code, and scratch is as many
 //! times as large as a vector.
 
-use super::{Kernel, Lanes, call};
+use super::{Lanes, call};
+use crate::kernel::Kernel;
 use core::ops::{Add, Div, Mul, Sub};
 
 /// Whether there are vector instructions.

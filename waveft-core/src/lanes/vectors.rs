@@ -1,6 +1,7 @@
 //! `wide`'s vectors, of what the crate was compiled for: SSE2, NEON or simd128.
 
-use super::{Kernel, Lanes, call};
+use super::{Lanes, call};
+use crate::kernel::Kernel;
 use core::array::from_fn;
 use wide::{f32x8, f64x4};
 

@@ -5,8 +5,9 @@
 //! else in the crate can name them.
 #![allow(unsafe_code)]
 
-use super::{Kernel, Lanes, Tile};
+use super::{Lanes, Tile};
 use crate::isa::{run_avx2, run_avx512};
+use crate::kernel::Kernel;
 use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Sub};
 

@@ -11,7 +11,8 @@ use super::side::{Side, slots};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::geometry::Geometry;
-use crate::lanes::{Kernel, LaneKernel, Lanes, MOST_NARROW_LANES, MOST_VECTORS};
+use crate::kernel::Kernel;
+use crate::lanes::{LaneKernel, Lanes, MOST_NARROW_LANES, MOST_VECTORS};
 use crate::slices::{rest, rest_mut, split_mut};
 use core::ops::Range;
 

@@ -3,7 +3,8 @@
 use super::bands::{history, shift};
 use super::block::{Rows, RowsMut, add_rows, read_rows, vectors};
 use crate::element::{Element, Real};
-use crate::lanes::{Kernel, Lanes, MOST_VECTORS, Tile};
+use crate::kernel::Kernel;
+use crate::lanes::{Lanes, MOST_VECTORS, Tile};
 use crate::slices::rest;
 
 /// The slots of a group of tokens' features.

@@ -3,8 +3,8 @@
 use super::DeltaWeight;
 use super::side::Side;
 use crate::element::Real;
+use crate::kernel::Kernel;
 use crate::lanes::HAS_VECTORS;
-use crate::lanes::Kernel;
 
 /// `y += x ΔWᵀ` of one token.
 pub(super) struct ApplyToken<'a, 'd, F> {

@@ -7,7 +7,7 @@ use super::in_range;
 use crate::element::Real;
 use crate::error::Error;
 use crate::isa::Isa;
-use crate::lanes::Kernel;
+use crate::kernel::Kernel;
 
 /// Sums that run side by side, so that the machine's vectors can be used.
 const SUMS: usize = 16;

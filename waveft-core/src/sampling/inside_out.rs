@@ -6,8 +6,8 @@
 
 use super::mersenne_twister::{MersenneTwister, WORDS};
 use crate::isa::Isa;
+use crate::kernel::Kernel;
 use crate::lanes::HAS_VECTORS;
-use crate::lanes::Kernel;
 
 /// 64-bit draws in a block of the generator.
 const DRAWS: usize = WORDS / 2;
