@@ -275,7 +275,7 @@ def main():
         "",
         "A coefficient of a layer under AdamW takes 24 bytes: its atom 8, its value, its gradient and two moments 4 each (layers of",
         "one shape and seed share the atoms). Scratch is told by `apply_scratch_len` and `backward_scratch_len`, and grows with the",
-        "stored weight's columns alone.",
+        "layer's longer side and with `n`, not with `M · N`; one scratch serves all layers.",
         "",
         *[f"- {line}" for line in machine()],
         f"- {commit()}; peft {peft.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
