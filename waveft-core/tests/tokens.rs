@@ -304,6 +304,28 @@ fn tokens_may_be_apart_and_what_is_between_them_stays() {
 }
 
 #[test]
+fn tokens_that_are_read_may_overlap() {
+    let (tokens, inputs, outputs) = (19, 600, 20);
+    let layer = layer::<f32>(Some(&DB2), (outputs, inputs, 50), false);
+    let delta = layer.delta();
+    let signal = numbers::<f32>(inputs + 3 * tokens, 1);
+    let mut scratch = vec![0.0; delta.apply_scratch_len()];
+    for stride in [0, 1, 3] {
+        let apart = (0..tokens).flat_map(|token| &signal[token * stride..][..inputs]);
+        let apart: Vec<f32> = apart.copied().collect();
+        let inputs_apart = Array::new(&apart, [tokens, inputs]).unwrap();
+        let overlapping = Array::with_strides(&signal, [tokens, inputs], [stride, 1]).unwrap();
+        let results = [inputs_apart, overlapping].map(|x| {
+            let mut y = vec![0.25; tokens * outputs];
+            let mut to = ArrayMut::new(&mut y, [tokens, outputs]).unwrap();
+            delta.apply(&x, &mut to, &mut scratch).unwrap();
+            y
+        });
+        assert_eq!(results[0], results[1]);
+    }
+}
+
+#[test]
 fn half_precision_is_computed_in_single_and_rounded_once() {
     for wavelet in [None, Some(&DB1), Some(&SYM8)] {
         for tokens in [1, 6, 33] {

@@ -102,7 +102,8 @@ const fn ahead(feature: usize, features: usize, next_block: usize) -> usize {
     if feature + AHEAD < features {
         AHEAD
     } else {
-        next_block + AHEAD - features
+        // Rows may overlap, and then it is behind.
+        next_block.wrapping_add(AHEAD).wrapping_sub(features)
     }
 }
 
@@ -216,7 +217,7 @@ pub(super) fn read_rows<L: Lanes<T::Real>, T: Element>(
 fn ask<'r, T: 'r>(rows: impl Iterator<Item = &'r [T]>, feature: usize, ahead: usize) {
     if feature.is_multiple_of(LINE / size_of::<T>()) {
         for row in rows {
-            prefetch_to_second_level(row, feature + ahead);
+            prefetch_to_second_level(row, feature.wrapping_add(ahead));
         }
     }
 }
