@@ -175,7 +175,8 @@ impl<'a, T: Element> Rows<'a, T> {
         if L::WIDTH == 1 {
             let pair = rest(self.elements, feature);
             tile[0] = L::load_part_from(pair, width);
-            tile[1] = L::load_part_from(rest(pair, 1), width.saturating_sub(1));
+            let second = pair.get(1..).unwrap_or_default();
+            tile[1] = L::load_part_from(second, width.saturating_sub(1));
             return tile;
         }
         unrolled!(vectors L::WIDTH, at, {
