@@ -13,7 +13,8 @@
 #     msrv           that the oldest Rust that Cargo.toml promises builds everything, tests too
 #     api            that the libraries' public interface is the one in docs/api; WAVEFT_ACCEPT=1 writes it there. Needs a nightly Rust
 #     package        that each crate that is published builds from its package, and how large that is
-#     sanitizers     tests under the address and the thread sanitizer. Needs a nightly Rust, and an hour
+#     sanitizers     tests under the address and the thread sanitizer. Needs a nightly Rust, Debian 12 or
+#                    later, and an hour
 #     advisories     known holes in dependencies: fetches the advisory database, so it needs the whole network
 #
 # Needs Rust as Cargo.toml's rust-version says. Tools are built by `cargo install` where they are missing, into the folder that
@@ -181,23 +182,36 @@ package() {
 #
 # The address sanitizer does with std as the toolchain has it: it sees what our code and the dependencies' read and write, and
 # everything allocated, but not what std's compiled functions do. The thread sanitizer has to see every atomic operation, those of
-# std's locks too, or it reports races that are none: it takes std built with it, and so the component rust-src.
+# std's locks too, or it reports races that are none. So std is built with it, by Debian's Rust, which has std's source; the
+# sanitizer's own functions are the nightly's, which is built on the same LLVM.
 sanitizers() {
     cargo +nightly --version || { echo "needs a nightly Rust: rustup toolchain install nightly"; return 1; }
-    under_sanitizer address --package waveft-core --package waveft-std --package waveft-capi
-    [ -d "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library" ] ||
-        { echo "the thread sanitizer needs std's source: rustup component add rust-src --toolchain nightly"; return 1; }
-    under_sanitizer thread -Zbuild-std --package waveft-std
+    local host runtime
+    host=$(rustc +nightly --version --verbose | sed -n 's/^host: //p')
+    runtime=$(rustc +nightly --print sysroot)/lib/rustlib/$host/lib/librustc-nightly_rt.tsan.a
+    RUSTFLAGS=-Zsanitizer=address \
+        under_sanitizer address cargo +nightly test --package waveft-core --package waveft-std --package waveft-capi
+    source scripts/debian-rust.sh
+    # All of the sanitizer's functions stand in for the system's, whether or not something asks for them; it looks for a few of
+    # the system's that are no longer there to link with.
+    RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt $(link_with -Wl,--whole-archive "$runtime" -Wl,--no-whole-archive \
+        -lstdc++ -lm -lc -ldl -lpthread -lrt -lresolv -Wl,--unresolved-symbols=ignore-all)" \
+        under_sanitizer thread deb test -Zbuild-std --package waveft-std
 }
 
+link_with() {
+    printf -- '-Clink-arg=%s ' "$@"
+}
+
+# under_sanitizer NAME COMMAND...: RUSTFLAGS has the sanitizer, the command is a cargo's `test` of some packages.
 under_sanitizer() {
-    local start=$SECONDS host package options=()
-    host=$(rustc +nightly --version --verbose | sed -n 's/^host: //p')
+    local start=$SECONDS package options=()
     # Complex numbers are nothing to us, and take longer to optimise than all else.
     for package in gemm-c32 gemm-c64; do options+=(--config "profile.test.package.$package.opt-level=0"); done
     # Frames grow, and tests' threads have little stack. `--target` keeps the flags from build scripts.
-    RUSTFLAGS=-Zsanitizer=$1 RUST_MIN_STACK=16777216 CARGO_PROFILE_TEST_DEBUG=line-tables-only \
-        cargo +nightly test --locked --target "$host" --target-dir "target/hygiene/$1" "${options[@]}" --lib --tests "${@:2}" |
+    export RUSTFLAGS
+    local -x RUST_MIN_STACK=16777216 CARGO_PROFILE_TEST_DEBUG=line-tables-only
+    "${@:2}" --locked --target "$host" --target-dir "target/hygiene/$1" "${options[@]}" --lib --tests |
         tee "target/hygiene/$1.log"
     printf '%s: %d tests passed in %d s\n' "$1" \
         "$(awk '/^test result: ok/ { sum += $4 } END { print sum }' "target/hygiene/$1.log")" $((SECONDS - start))
