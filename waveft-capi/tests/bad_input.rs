@@ -268,7 +268,8 @@ fn tokens_and_images_that_are_wrong() {
                 (Status::Shape, |f| f.$view.columns -= 1),
                 (Status::Stride, |f| {
                     let len = 2 * f.$view.len;
-                    f.$view.data = numbers(len, 17).leak().as_mut_ptr();
+                    f.spare = numbers(len, 17);
+                    f.$view.data = f.spare.as_mut_ptr();
                     f.$view.len = len;
                     (f.$view.row_stride, f.$view.column_stride) = (2 * f.$view.columns, 2);
                 }),

@@ -58,6 +58,8 @@ pub struct Fixture {
     pub image_view_mut: MatrixMut,
     pub bands2: Vec<f32>,
     pub scratch: Vec<f32>,
+    /// For a view of other memory than its own.
+    pub spare: Vec<f32>,
     pub places: Vec<Location>,
     pub places_scratch: Vec<u32>,
     pub new_storage: Vec<Atom>,
@@ -207,6 +209,7 @@ impl Fixture {
             image,
             bands2: numbers(4 * 6 * 7, 15),
             scratch: numbers(8000, 16),
+            spare: Vec::new(),
             places: vec![Location { row: 7, column: 7 }; COUNT],
             places_scratch,
             new_storage: vec![Atom::default(); COUNT],
