@@ -16,10 +16,11 @@ export async function layers(folder, base) {
   for (const [key, { values }] of adapter) {
     const module = /^base_model\.model\.(.*)\.waveft_spectrum$/.exec(key)?.[1];
     if (module === undefined) continue;
-    const name = `${module}.weight`;
-    const weight = base.get(name);
-    if (weight === undefined) throw new RangeError(`the base has no ${name}`);
-    const [rows, columns] = weight.shape;
+    // A base that was saved without a task's head lacks the first part of the names that an adapter has under it: "bert.".
+    const full = `${module}.weight`;
+    const name = [full, full.slice(full.indexOf(".") + 1)].find((name) => base.has(name));
+    if (name === undefined) throw new RangeError(`expected a base with ${full}, found none of this name`);
+    const [rows, columns] = base.get(name).shape;
     const [outFeatures, inFeatures] = config.fanInFanOut ? [columns, rows] : [rows, columns];
     layers.set(name, await waveft.layer({ ...config, outFeatures, inFeatures, spectrum: values }));
   }

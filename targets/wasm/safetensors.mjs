@@ -26,8 +26,9 @@ function halfToFloat(bits) {
 export function readSafetensors(bytes) {
   const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(bytes) ? bytes : new Uint8Array(bytes);
   const view = new DataView(buffer, byteOffset, byteLength);
-  const length = byteLength < 8 ? NaN : Number(view.getBigUint64(0, true));
-  if (!(8 + length <= byteLength)) {
+  if (byteLength < 8) throw new RangeError(`safetensors: expected at least 8 bytes, found ${byteLength}`);
+  const length = Number(view.getBigUint64(0, true));
+  if (8 + length > byteLength) {
     throw new RangeError(`safetensors: expected a header of at most ${byteLength - 8} bytes, found ${length}`);
   }
   const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(buffer, byteOffset + 8, length)));

@@ -1,4 +1,4 @@
-// WaveFT adapters in JavaScript, by waveft.wasm. See README.md, and waveft.d.ts for the types.
+// WaveFT adapters in JavaScript, by waveft.wasm. See README.md, and waveft.d.mts for the types.
 
 const PAGE = 2 ** 16;
 const MOST_BYTES = 2 ** 32 - PAGE;

@@ -11,7 +11,7 @@ use waveft_std::target_modules::{ModuleShape, linear_modules};
 
 use crate::Failure;
 use crate::progress::{Bar, count};
-use crate::table::{MOST_ROWS, table};
+use crate::table::first_rows;
 
 /// The keys of a configuration, as PEFT 0.21.2 saves them.
 const KEYS: [&str; 22] = [
@@ -81,17 +81,13 @@ fn report(adapter: &Adapter, modules: &[ModuleShape], output: &Path) -> String {
         let module = modules.iter().find(|module| module.path == path);
         module.map(|module| format!("{} × {}", module.out_features, module.in_features))
     };
-    let rows = adapter.spectra().iter().take(MOST_ROWS).map(|spectrum| {
+    let spectra = adapter.spectra();
+    let rows = spectra.iter().map(|spectrum| {
         let module = spectrum.module();
         let shape = shape(module).unwrap_or_default();
         [module.to_owned(), shape, spectrum.len().to_string()]
     });
-    let rows: Vec<_> = rows.collect();
-    let mut report = table(["module", "out × in", "coefficients"], &rows);
-    let spectra = adapter.spectra();
-    if spectra.len() > rows.len() {
-        report += &format!("and {} more\n", spectra.len() - rows.len());
-    }
+    let mut report = first_rows(["module", "out × in", "coefficients"], rows);
     let coefficients = spectra.iter().map(|spectrum| spectrum.len()).sum();
     report += &format!(
         "created {} with {} in {}",

@@ -14,7 +14,7 @@ use waveft_std::rewrite;
 use crate::Failure;
 use crate::output::printable;
 use crate::progress::{Bar, count};
-use crate::table::{MOST_ROWS, table};
+use crate::table::first_rows;
 
 /// Add adapters to a base checkpoint
 ///
@@ -156,23 +156,16 @@ pub(crate) fn merged_adapters(description: &Value) -> String {
 
 /// The adapted weights as a table, the first of them if there are many.
 fn adapted(merge: &Merge<'_>) -> String {
-    let mut rows = Vec::new();
-    for (name, weight) in merge.adapted().take(MOST_ROWS) {
+    let rows = merge.adapted().map(|(name, weight)| {
         let (height, width) = weight.shape();
-        let n = weight.coefficients().to_string();
-        rows.push([
+        [
             name.to_owned(),
             format!("{height} × {width}"),
             weight.dtype().to_string(),
-            n,
-        ]);
-    }
-    let heading = ["weight", "stored as", "dtype", "coefficients"];
-    let mut table = table(heading, &rows);
-    if merge.adapted().len() > MOST_ROWS {
-        table += &format!("and {} more\n", merge.adapted().len() - MOST_ROWS);
-    }
-    table
+            weight.coefficients().to_string(),
+        ]
+    });
+    first_rows(["weight", "stored as", "dtype", "coefficients"], rows)
 }
 
 fn report(merge: &Merge<'_>, arguments: &Arguments, output: &Path) -> String {

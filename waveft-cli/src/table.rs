@@ -4,8 +4,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::output::HEADING;
 
-/// Rows of a table of modules; of more, the first are shown.
-pub(crate) const MOST_ROWS: usize = 24;
+/// Rows that [`first_rows`] shows.
+const MOST_ROWS: usize = 24;
 
 /// Rows of cells as lines below a heading: the first column flush left, the others flush right, two spaces apart.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
@@ -25,6 +25,19 @@ pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
     text
 }
 
+/// The same of the first rows, and how many more there are.
+pub(crate) fn first_rows<const N: usize>(
+    heading: [&str; N],
+    rows: impl ExactSizeIterator<Item = [String; N]>,
+) -> String {
+    let more = rows.len().saturating_sub(MOST_ROWS);
+    let mut text = table(heading, &rows.take(MOST_ROWS).collect::<Vec<_>>());
+    if more > 0 {
+        text += &format!("and {more} more\n");
+    }
+    text
+}
+
 fn line<const N: usize>(row: &[String; N], widths: &[usize; N]) -> String {
     let mut line = String::new();
     for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
@@ -40,7 +53,7 @@ fn line<const N: usize>(row: &[String; N], widths: &[usize; N]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use super::{MOST_ROWS, first_rows, table};
 
     #[test]
     fn columns_line_up() {
@@ -48,5 +61,17 @@ mod tests {
         let rows = [row(["a", "1024"]), row(["層.0", "7"])];
         let expected = "\u{1b}[1mname     n\u{1b}[0m\na     1024\n層.0     7\n";
         assert_eq!(table(["name", "n"], &rows), expected);
+    }
+
+    #[test]
+    fn of_many_rows_the_first_are_shown() {
+        let lines = |count: usize| {
+            let rows = (0..count).map(|row| [row.to_string()]);
+            let text = first_rows(["row"], rows);
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(MOST_ROWS).last().unwrap(), "23");
+        let cut = lines(MOST_ROWS + 2);
+        assert_eq!(cut[MOST_ROWS..], ["23", "and 2 more"]);
     }
 }

@@ -25,7 +25,29 @@
 //! [`backward`](operator::DeltaWeight::backward) takes the gradients, of the layer's input and of the coefficients.
 //! [`optimiser`] and [`schedule`] train these: SGD and AdamW on slices, and how fast they go.
 //!
-//! Beside them are [`element`], the number types, [`isa`], the instruction sets, and [`error`]. [`DeltaWeight`] has an
+//! # A wavelet library alone
+//! For those who know PyWavelets: a transform is a plan, made and checked once for a wavelet, a mode and a length, and used any
+//! number of times. This is `pywt.dwt(signal, "db4")`:
+//!
+//! ```
+//! use waveft_core::extension_mode::ExtensionMode::Symmetric;
+//! use waveft_core::filter_bank::wavelets::DB4;
+//! use waveft_core::transform::Dwt;
+//!
+//! let signal = [1.0, 2.0, 4.0, 3.0, 2.0, 0.0, 1.0, 5.0];
+//! let dwt = Dwt::new(DB4.double(), Symmetric, signal.len())?;
+//! let (mut approximation, mut detail) = (vec![0.0; dwt.band_length()], vec![0.0; dwt.band_length()]);
+//! let mut scratch = vec![0.0; dwt.scratch_len()];
+//! dwt.forward(&signal, &mut approximation, &mut detail, &mut scratch)?;
+//! assert!((approximation[0] - 2.878860_f64).abs() < 1e-6);
+//! # Ok::<(), waveft_core::Error>(())
+//! ```
+//!
+//! With feature `alloc` it is `let (approximation, detail) = dwt.forward_vec(&signal)?`. [`guide::from_pywavelets`] goes on from
+//! here: several levels, images, and where each call of PyWavelets is.
+//!
+//! # What else there is
+//! Beside these modules are [`element`], the number types, [`isa`], the instruction sets, and [`error`]. [`DeltaWeight`] has an
 //! example that goes the whole way.
 //!
 //! [`DeltaWeight`]: operator::DeltaWeight

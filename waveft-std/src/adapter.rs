@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::checkpoint::file_system::{make_folder, metadata_of};
 use crate::checkpoint::{Checkpoint, Dtype, Header, Tensor, write_whole};
 use crate::config::{AdapterConfig, Bias, CONFIG_FILE, adapters_below};
+use crate::convert::{is_float, read, values};
 use crate::error::{Error, Result};
 use crate::normal::NormalGenerator;
 use crate::room::refuse_without_room;
@@ -376,10 +377,7 @@ impl Adapter {
             bytes: Bytes::Mapped(Arc::clone(file)),
         };
         if let Some(module) = name.strip_suffix(SPECTRUM_SUFFIX) {
-            if !matches!(
-                tensor.dtype,
-                Dtype::F32 | Dtype::BF16 | Dtype::F16 | Dtype::F64
-            ) {
+            if !is_float(tensor.dtype) {
                 let expected = "a spectrum in F32, BF16, F16 or F64";
                 return Err(unfit(expected.to_owned(), tensor.dtype.to_string()));
             }
@@ -493,25 +491,18 @@ impl Spectrum {
 
     /// The `n` coefficients in f32: exact unless they are saved in F64, which is rounded.
     pub fn to_f32(&self) -> Vec<f32> {
+        let bytes = self.data.bytes();
         match self.data.dtype {
-            Dtype::F32 => self.convert(f32::from_le_bytes),
-            Dtype::BF16 => self.convert(|bytes| bf16::from_le_bytes(bytes).to_f32()),
-            Dtype::F16 => self.convert(|bytes| f16::from_le_bytes(bytes).to_f32()),
-            _ => self.convert(|bytes| f64::from_le_bytes(bytes) as f32),
+            Dtype::F32 => read(bytes, f32::from_le_bytes),
+            Dtype::BF16 => read(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F16 => read(bytes, |b| f16::from_le_bytes(b).to_f32()),
+            _ => read(bytes, |b| f64::from_le_bytes(b) as f32),
         }
     }
 
     /// The `n` coefficients in f64: exact.
     pub fn to_f64(&self) -> Vec<f64> {
-        match self.data.dtype {
-            Dtype::F64 => self.convert(f64::from_le_bytes),
-            _ => self.to_f32().into_iter().map(f64::from).collect(),
-        }
-    }
-
-    fn convert<const SIZE: usize, T>(&self, convert: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
-        let (elements, _) = self.data.bytes().as_chunks::<SIZE>();
-        elements.iter().map(|&bytes| convert(bytes)).collect()
+        values(self.data.bytes(), self.data.dtype).unwrap_or_default()
     }
 }
 

@@ -6,8 +6,12 @@ use crate::checkpoint::Dtype;
 
 /// Whether [`convert`] can.
 pub(crate) fn is_convertible(from: Dtype, to: Dtype) -> bool {
-    let is_float = |dtype| matches!(dtype, Dtype::F32 | Dtype::F64 | Dtype::BF16 | Dtype::F16);
     from == to || (is_float(from) && is_float(to))
+}
+
+/// Whether a type's numbers can be computed with: F32, F64, BF16 or F16.
+pub(crate) fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F32 | Dtype::F64 | Dtype::BF16 | Dtype::F16)
 }
 
 /// The same values in another type, as torch copies them: rounded to f32, ties to even, and from there to a half
@@ -43,7 +47,8 @@ fn write<const SIZE: usize>(values: &[f64], bytes: impl Fn(f64) -> [u8; SIZE]) -
     elements.into_flattened()
 }
 
-fn read<const SIZE: usize>(bytes: &[u8], value: impl Fn([u8; SIZE]) -> f64) -> Vec<f64> {
+/// What `value` makes of each element.
+pub(crate) fn read<const SIZE: usize, T>(bytes: &[u8], value: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
     let (elements, _) = bytes.as_chunks();
     elements.iter().map(|&element| value(element)).collect()
 }

@@ -5,11 +5,11 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use bytemuck::cast_slice;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::adapter::Adapter;
 use crate::checkpoint::file_system::refuse_irregular;
-use crate::checkpoint::{Checkpoint, Dtype, Progress};
+use crate::checkpoint::{Checkpoint, Dtype, Header, Progress};
 use crate::error::{Error, Result};
 use crate::layer::{LayerSpec, LayerUpdate, prepare};
 use crate::name_map::NameMap;
@@ -40,7 +40,8 @@ pub fn write_delta(
     let (names, updates) = updates(base, adapter)?;
     let largest = updates.iter().map(entries).max().unwrap_or(0);
     refuse_without_room(largest, size_of::<f32>()).map_err(Error::io(base.path()))?;
-    let header = header(&names, &updates);
+    let header = header(&names, &updates)
+        .map_err(|error| Error::file(output, "names that JSON can hold", error.to_string()))?;
     let lengths = updates.iter().map(|update| entries(update) * 4);
     progress.start(lengths.sum());
 
@@ -116,20 +117,15 @@ fn updates(base: &Checkpoint, adapter: &Adapter) -> Result<(Vec<String>, Vec<Lay
     Ok((names, updates))
 }
 
-/// The file's header, padded so that the data begins at a multiple of 8 bytes.
-fn header(names: &[String], updates: &[LayerUpdate]) -> Vec<u8> {
-    let mut keys = Map::new();
-    keys.insert("__metadata__".to_owned(), json!({"format": "pt"}));
-    let mut start = 0;
-    for (name, update) in names.iter().zip(updates) {
-        let end = start + entries(update) * 4;
-        let (rows, columns) = update.stored();
-        let tensor =
-            json!({"dtype": "F32", "shape": [rows, columns], "data_offsets": [start, end]});
-        keys.insert(name.clone(), tensor);
-        start = end;
-    }
-    let mut json = serde_json::Value::Object(keys).to_string().into_bytes();
-    json.resize(json.len().next_multiple_of(8), b' ');
-    [&(json.len() as u64).to_le_bytes()[..], &json].concat()
+fn header(names: &[String], updates: &[LayerUpdate]) -> serde_json::Result<Vec<u8>> {
+    let metadata = [("format".to_owned(), "pt".to_owned())];
+    let shapes = updates
+        .iter()
+        .map(|update| <[usize; 2]>::from(update.stored()));
+    let shapes: Vec<_> = shapes.collect();
+    let tensors = names.iter().zip(&shapes).zip(updates);
+    let tensors = tensors.map(|((name, shape), update)| {
+        (name.as_str(), Dtype::F32, &shape[..], entries(update) * 4)
+    });
+    Header::serialize(Some(&metadata), tensors)
 }

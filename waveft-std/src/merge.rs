@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::adapter::{Adapter, SavedTensor, Spectrum};
 use crate::checkpoint::{Checkpoint, Dtype, Edits, Tensor};
 use crate::config::Bias;
-use crate::convert::{convert, is_convertible, values};
+use crate::convert::{convert, is_convertible, is_float, values};
 use crate::error::{Error, Result};
 use crate::layer::{LayerSpec, LayerUpdate, prepare};
 use crate::name_map::{NameMap, PrefixChange};
@@ -157,10 +157,7 @@ impl<'a> Merge<'a> {
                 format!("shape {:?}", weight.shape),
             );
         }
-        if !matches!(
-            weight.dtype,
-            Dtype::F32 | Dtype::F64 | Dtype::BF16 | Dtype::F16
-        ) {
+        if !is_float(weight.dtype) {
             return unfit("F32, F64, BF16 or F16", weight.dtype.to_string());
         }
         if self.safe

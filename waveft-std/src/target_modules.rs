@@ -9,8 +9,9 @@ use std::fmt::Display;
 
 use fancy_regex::{Captures, Regex, RegexBuilder};
 
-use crate::checkpoint::{Checkpoint, Dtype, Tensor};
+use crate::checkpoint::{Checkpoint, Tensor};
 use crate::config::{AdapterConfig, ModuleNames};
+use crate::convert::is_float;
 use crate::error::{Error, Result};
 
 /// The most steps back of one match of one regular expression.
@@ -41,10 +42,6 @@ pub struct ModuleShape {
 pub fn linear_modules(checkpoint: &Checkpoint, fan_in_fan_out: bool) -> Vec<ModuleShape> {
     let module = |tensor: Tensor<'_>| {
         let path = tensor.name.strip_suffix(".weight")?.to_owned();
-        let float = matches!(
-            tensor.dtype,
-            Dtype::F32 | Dtype::F64 | Dtype::BF16 | Dtype::F16
-        );
         let &[rows, columns] = tensor.shape else {
             return None;
         };
@@ -53,7 +50,7 @@ pub fn linear_modules(checkpoint: &Checkpoint, fan_in_fan_out: bool) -> Vec<Modu
         } else {
             (rows, columns)
         };
-        float.then_some(ModuleShape {
+        is_float(tensor.dtype).then_some(ModuleShape {
             path,
             out_features,
             in_features,

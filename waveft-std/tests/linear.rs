@@ -807,11 +807,11 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 
     refused(
         Weight::new(&[0.0f32; 6][..], 2, 4).map(drop),
-        "weight: expected a weight of 2 x 4 elements, not of none, found 6",
+        "weight: expected 2 x 4 elements, found 6",
     );
     refused(
         Weight::new(&[0.0f32; 0][..], 0, 4).map(drop),
-        "weight: expected a weight of 0 x 4 elements, not of none, found 0",
+        "weight: expected rows and columns, found 0 x 4",
     );
 }
 

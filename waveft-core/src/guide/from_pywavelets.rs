@@ -11,6 +11,17 @@
 //!
 //! The numbers below are what PyWavelets 1.9.0 prints.
 //!
+//! | beside that table | here |
+//! |---|---|
+//! | `wavelist(kind="discrete")`, `Modes.modes` | [`wavelets::ALL`](crate::filter_bank::wavelets::ALL), [`ExtensionMode::ALL`](crate::extension_mode::ExtensionMode::ALL) |
+//! | `wavelet.dec_lo`, `wavelet.orthogonal`, … | [`dec_lo`](crate::filter_bank::FilterBank::dec_lo) of `DB4.double()`, [`is_orthogonal`](crate::filter_bank::Wavelet::is_orthogonal) of `DB4` |
+//! | no mode, which is symmetric | it is always said |
+//! | no level, which is the deepest | the smallest of the axes' [`dwt_max_level`](crate::transform::dwt_max_level), but at least 1 |
+//! | `float32` arrays | `DB4.single()`: the bank's type is that of the signal; `half::f16` and `half::bf16` are stored, and computed as `f32` |
+//! | `threshold` | a line of the caller's, as in the second example |
+//! | `downcoef` | both bands are computed |
+//! | `upcoef`, `fswavedecn`, `mra` | not there |
+//!
 //! # A line and back
 //! ```python
 //! cA, cD = pywt.dwt([1, 2, 4, 3, 2, 0, 1, 5], "db2", "symmetric")

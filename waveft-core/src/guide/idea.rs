@@ -91,8 +91,7 @@
 //! # let layer = Geometry::new(4, 6, DB2.taps())?;
 //! # let places = [Location { row: 1, column: 3 }, Location { row: 2, column: 0 }];
 //! # let atoms = SortedAtoms::new(layer, &places, [Atom::default(); 2], &mut [0; 2])?;
-//! # let make = |coefficients: [f64; 2]| coefficients;
-//! let coefficients = make([0.5, -1.0]);
+//! let coefficients = [0.5, -1.0];
 //! let delta = DeltaWeight::new(SparseSpectrum::new(&atoms, &coefficients)?, Some(DB2.double()), 25.0)?;
 //!
 //! let x = [1.0, 0.5, -2.0, 0.0, 1.0, 3.0]; // one token

@@ -2,7 +2,7 @@
 
 use super::WaveFtLinear;
 use super::weight::Weight;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Merging into a weight that is not owned copies it first, once. What is overwritten is kept: `n · L²` elements an adapter, of which the
 /// memory stays for the next merge.
@@ -87,7 +87,7 @@ impl WaveFtLinear<Weight<'_>> {
     fn add(&mut self, index: usize) -> Result<()> {
         let adapter = &self.adapters[index];
         let added = self.base.add(&adapter.delta()?);
-        added.map_err(|source: waveft_core::Error| -> Error { adapter.refused(source) })?;
+        added.map_err(|source| adapter.refused(source))?;
         self.merged.push(index);
         Ok(())
     }

@@ -105,8 +105,12 @@ impl<'a> Weight<'a> {
     pub fn new(elements: impl Into<Elements<'a>>, rows: usize, columns: usize) -> Result<Self> {
         let elements = elements.into();
         let found = with_stored!(&elements, stored => stored.data.get().len());
-        if rows == 0 || rows.checked_mul(columns) != Some(found) || found == 0 {
-            let expected = format!("a weight of {rows} x {columns} elements, not of none");
+        if rows == 0 || columns == 0 {
+            let found = format!("{rows} x {columns}");
+            return Err(Error::layer("weight", "rows and columns", found));
+        }
+        if rows.checked_mul(columns) != Some(found) {
+            let expected = format!("{rows} x {columns} elements");
             return Err(Error::layer("weight", expected, found.to_string()));
         }
         Ok(Self {
