@@ -241,29 +241,34 @@ impl<L: Lanes<F>, F: Real> Kernel for Differentiate<'_, L, F> {
         let scaling = L::splat(self.scaling);
         let is_there = |[slot, _]: &Slots| (*slot as usize) < start + length;
         let mut passed = 0;
-        let parts = slots.chunks(L::WIDTH).zip(coefficients.chunks(L::WIDTH));
-        for ((slots, coefficients), gradient) in parts.zip(self.gradient.chunks_mut(L::WIDTH)) {
-            if slots.len() == L::WIDTH
-                && coefficients.len() == L::WIDTH
-                && gradient.len() == L::WIDTH
-                && slots.last().is_some_and(is_there)
-            {
-                let sums: L = memory.sums(slots, coefficients);
-                // Rounded as where fewer are left, which depends on where groups begin.
-                (L::load(gradient) + sums * scaling).store(gradient);
-                passed += L::WIDTH;
-                continue;
+        let parts = slots.chunks_exact(L::WIDTH);
+        let parts = parts.zip(coefficients.chunks_exact(L::WIDTH));
+        for ((slots, coefficients), gradient) in parts.zip(self.gradient.chunks_exact_mut(L::WIDTH))
+        {
+            if !slots.last().is_some_and(is_there) {
+                break;
             }
-            let count = slots.iter().take_while(|slots| is_there(slots)).count();
-            let sums: L = memory.sums(split(slots, count).0, coefficients);
+            let sums: L = memory.sums(slots, coefficients);
+            // Rounded as where fewer are left, which depends on where groups begin.
+            (L::load(gradient) + sums * scaling).store(gradient);
+            passed += L::WIDTH;
+        }
+        let slots = rest(slots, passed);
+        let count = slots
+            .iter()
+            .take(L::WIDTH)
+            .take_while(|slots| is_there(slots))
+            .count();
+        if count > 0 {
+            let sums: L = memory.sums(split(slots, count).0, rest(coefficients, passed));
             let mut numbers = [F::ZERO; MOST_NARROW_LANES];
             (sums * scaling).store(&mut numbers);
+            let gradient = rest_mut(self.gradient, passed);
             for (gradient, number) in gradient.iter_mut().zip(numbers).take(count) {
                 *gradient += number;
             }
-            return passed + count;
         }
-        passed
+        passed + count
     }
 }
 
