@@ -1,11 +1,12 @@
 //! The number types: those that are computed in, and those that weights are stored in.
 
+mod half;
+
 use crate::filter_bank::{FilterBank, Wavelet};
 use crate::lanes::Vectors;
 use crate::operator::kernels::UpdateKernels;
 use crate::transform::kernels::{LineKernels, PlaneKernels};
 use bytemuck::Pod;
-use half::{bf16, f16};
 use num_traits::NumAssign;
 
 /// A type that transforms are computed in: `f32` or `f64`.
@@ -37,7 +38,7 @@ pub trait Real:
     fn from_f64(value: f64) -> Self;
 }
 
-/// A type that a weight is stored in: `f32`, `f64`, [`struct@bf16`] or [`struct@f16`].
+/// A type that a weight is stored in: `f32`, `f64`, [`bf16`](struct@::half::bf16) or [`f16`](struct@::half::f16).
 pub trait Element: Pod + LineKernels<Sums = Self::Real> + UpdateKernels<Sums = Self::Real> {
     /// What is computed in: `f64` for `f64`, else `f32`.
     type Real: Real;
@@ -47,6 +48,24 @@ pub trait Element: Pod + LineKernels<Sums = Self::Real> + UpdateKernels<Sums = S
 
     /// The nearest value, ties to even.
     fn from_real(value: Self::Real) -> Self;
+
+    /// Whether two of them are moved as one of what is computed in, and only then taken apart.
+    #[doc(hidden)]
+    const IN_PAIRS: bool = false;
+
+    /// The values of two that were read as one.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn split(pair: Self::Real) -> [Self::Real; 2] {
+        [pair; 2]
+    }
+
+    /// The nearest of two values, to be written as one.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn join(values: [Self::Real; 2]) -> Self::Real {
+        values[0]
+    }
 
     /// The elements as what they are computed in, if they are stored like that.
     #[doc(hidden)]
@@ -115,66 +134,3 @@ macro_rules! real {
 
 real!(f32, single);
 real!(f64, double);
-
-impl Element for bf16 {
-    type Real = f32;
-
-    #[inline(always)]
-    fn to_real(self) -> f32 {
-        f32::from_bits(u32::from(self.to_bits()) << 16)
-    }
-
-    /// Without a branch, so that it is done in vectors.
-    #[inline(always)]
-    fn from_real(value: f32) -> Self {
-        const QUIET: u32 = 1 << 22;
-        let bits = value.to_bits();
-        // Half of the last place kept, and a tie goes up only from an odd one.
-        let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
-        let bits = if value.is_nan() {
-            bits | QUIET
-        } else {
-            nearest
-        };
-        Self::from_bits((bits >> 16) as u16)
-    }
-}
-
-impl Element for f16 {
-    type Real = f32;
-
-    #[inline(always)]
-    fn to_real(self) -> f32 {
-        self.to_f32()
-    }
-
-    #[inline(always)]
-    fn from_real(value: f32) -> Self {
-        Self::from_f32(value)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bf16_is_rounded_as_half_rounds_it() {
-        let near =
-            |bits: u32| (0..4).flat_map(move |d| [bits.wrapping_sub(d), bits.wrapping_add(d)]);
-        for high in 0..=u32::from(u16::MAX) {
-            for bits in [0, 0x7fff, 0x8000, 0xffff].map(|low| high << 16 | low) {
-                for value in near(bits).map(f32::from_bits) {
-                    let found = bf16::from_real(value);
-                    assert_eq!(
-                        found.to_bits(),
-                        bf16::from_f32(value).to_bits(),
-                        "{value:?}"
-                    );
-                }
-            }
-            let stored = bf16::from_bits(high as u16);
-            assert!(stored.is_nan() || stored.to_real() == stored.to_f32());
-        }
-    }
-}

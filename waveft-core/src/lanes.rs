@@ -132,6 +132,70 @@ pub trait Lanes<F>:
         Self::load(&numbers)
     }
 
+    /// Twice as many as there are lanes of what is stored as `T`, in pairs, as `T` can be; zeros if there are fewer.
+    #[inline(always)]
+    fn load_pairs_from<T: Element<Real = F>>(from: &[T]) -> Self
+    where
+        F: Real,
+    {
+        match from.get(..2 * Self::WIDTH) {
+            Some(from) if size_of::<F>() == 2 * size_of::<T>() => {
+                Self::get(&bytemuck::pod_read_unaligned(bytemuck::cast_slice(from)))
+            }
+            _ => Self::splat(F::ZERO),
+        }
+    }
+
+    /// Writes pairs to twice as many places as there are lanes, if there are so many.
+    #[inline(always)]
+    fn store_pairs_to<T: Element<Real = F>>(self, to: &mut [T])
+    where
+        F: Real,
+    {
+        if let Some(to) = to.get_mut(..2 * Self::WIDTH)
+            && size_of::<F>() == 2 * size_of::<T>()
+        {
+            let mut numbers = bytemuck::Zeroable::zeroed();
+            self.put(&mut numbers);
+            bytemuck::cast_slice_mut(to).copy_from_slice(bytemuck::bytes_of(&numbers));
+        }
+    }
+
+    /// The first and the second values of pairs.
+    #[inline(always)]
+    fn split_pairs<T: Element<Real = F>>(self) -> [Self; 2]
+    where
+        F: Real,
+    {
+        let mut pairs = [F::ZERO; MOST_LANES];
+        self.store(&mut pairs);
+        let (mut first, mut second) = ([F::ZERO; MOST_LANES], [F::ZERO; MOST_LANES]);
+        let values = first[..Self::WIDTH]
+            .iter_mut()
+            .zip(&mut second[..Self::WIDTH]);
+        for ((first, second), &pair) in values.zip(&pairs[..Self::WIDTH]) {
+            [*first, *second] = T::split(pair);
+        }
+        [Self::load(&first), Self::load(&second)]
+    }
+
+    /// Pairs of what is nearest to these first and second values.
+    #[inline(always)]
+    fn join_pairs<T: Element<Real = F>>(values: [Self; 2]) -> Self
+    where
+        F: Real,
+    {
+        let (mut first, mut second) = ([F::ZERO; MOST_LANES], [F::ZERO; MOST_LANES]);
+        values[0].store(&mut first);
+        values[1].store(&mut second);
+        let mut pairs = [F::ZERO; MOST_LANES];
+        let values = first[..Self::WIDTH].iter().zip(&second[..Self::WIDTH]);
+        for (pair, (&first, &second)) in pairs[..Self::WIDTH].iter_mut().zip(values) {
+            *pair = T::join([first, second]);
+        }
+        Self::load(&pairs)
+    }
+
     /// The first `count` of what is stored as `T`, of those that there are, and zeros.
     #[inline(always)]
     fn load_part_from<T: Element<Real = F>>(from: &[T], count: usize) -> Self

@@ -4,7 +4,7 @@ mod common;
 mod little_endian;
 
 use common::{Layer, formed};
-use half::bf16;
+use half::{bf16, f16};
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
 use waveft_core::error::Error;
@@ -327,34 +327,42 @@ fn tokens_that_are_read_may_overlap() {
 
 #[test]
 fn half_precision_is_computed_in_single_and_rounded_once() {
-    for wavelet in [None, Some(&DB1), Some(&SYM8)] {
-        for tokens in [1, 6, 33] {
-            let layer = layer::<f32>(wavelet, (40, 50, 300), false);
-            let delta = layer.delta();
-            let round = |values: Vec<f32>| -> Vec<bf16> {
-                values.into_iter().map(bf16::from_real).collect()
-            };
-            let widen = |values: &[bf16]| -> Vec<f32> {
-                values.iter().map(|value| value.to_real()).collect()
-            };
-            let x = round(numbers(tokens * 50, 1));
-            let mut y = round(numbers(tokens * 40, 2));
-            let mut scratch = vec![0.0; delta.apply_scratch_len()];
-            let (wide_x, mut wide_y) = (widen(&x), widen(&y));
-            // A second token, so that the single type takes the same way.
-            let mut two_x = wide_x.clone();
-            two_x.extend_from_slice(&wide_x);
-            wide_y.extend(widen(&y));
-            let from = Array::new(&two_x, [2 * tokens, 50]).unwrap();
-            let mut to = ArrayMut::new(&mut wide_y, [2 * tokens, 40]).unwrap();
-            delta.apply(&from, &mut to, &mut scratch).unwrap();
-            let from = Array::new(&x, [tokens, 50]).unwrap();
-            let mut to = ArrayMut::new(&mut y, [tokens, 40]).unwrap();
-            delta.apply(&from, &mut to, &mut scratch).unwrap();
-            wide_y.truncate(y.len());
-            assert_eq!(y, round(wide_y));
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        for wavelet in [None, Some(&DB1), Some(&SYM8)] {
+            for tokens in [1, 6, 33] {
+                rounds_once::<bf16>(isa, wavelet, tokens);
+                rounds_once::<f16>(isa, wavelet, tokens);
+            }
         }
     }
+}
+
+fn rounds_once<T: Element<Real = f32> + PartialEq>(
+    isa: Isa,
+    wavelet: Option<&Wavelet>,
+    tokens: usize,
+) {
+    let layer = layer::<f32>(wavelet, (40, 50, 300), false);
+    let delta = layer.delta().with_isa(isa);
+    let round = |values: &[f32]| -> Vec<T> { values.iter().map(|&v| T::from_real(v)).collect() };
+    let widen = |values: &[T]| -> Vec<f32> { values.iter().map(|value| value.to_real()).collect() };
+    let (x, mut y) = (
+        round(&numbers(tokens * 50, 1)),
+        round(&numbers(tokens * 40, 2)),
+    );
+    let mut scratch = vec![0.0; delta.apply_scratch_len()];
+    // Twice the tokens, so that a single one takes the same way.
+    let (wide_x, mut wide_y) = (widen(&x).repeat(2), widen(&y).repeat(2));
+    let from = Array::new(&wide_x, [2 * tokens, 50]).unwrap();
+    let mut to = ArrayMut::new(&mut wide_y, [2 * tokens, 40]).unwrap();
+    delta.apply(&from, &mut to, &mut scratch).unwrap();
+    let from = Array::new(&x, [tokens, 50]).unwrap();
+    let mut to = ArrayMut::new(&mut y, [tokens, 40]).unwrap();
+    delta.apply(&from, &mut to, &mut scratch).unwrap();
+    assert!(
+        y == round(&wide_y[..y.len()]),
+        "{isa:?} {wavelet:?} {tokens}"
+    );
 }
 
 #[test]

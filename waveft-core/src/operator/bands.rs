@@ -4,6 +4,7 @@ use super::block::{Block, BlockMut, GROUP, groups};
 use super::side::Side;
 use super::tiles::{AnalyseGroup, SynthesiseGroup};
 use crate::element::{Element, Real};
+use crate::kernel::Kernel;
 use crate::lanes::Lanes;
 use crate::slices::rest_mut;
 use core::ops::Range;
@@ -47,21 +48,48 @@ impl<'a, F: Real, T: Element<Real = F>, N: Copy> Analysis<'a, F, T, N> {
     /// once.
     #[inline(always)]
     pub(super) fn group<L: Lanes<F, Numbers = N>>(&mut self, group: Range<usize>, slots: &mut [N]) {
-        L::outline(AnalyseGroup::<L, F, T> {
+        L::outline(self.kernel::<L>(group, slots));
+    }
+
+    #[inline(always)]
+    fn kernel<'k, L: Lanes<F, Numbers = N>>(
+        &'k mut self,
+        group: Range<usize>,
+        slots: &'k mut [N],
+    ) -> AnalyseGroup<'k, L, F, T> {
+        AnalyseGroup {
             rows: self.block.rows::<L>(&group),
             filters: self.side.filters,
             length: group.len(),
             samples: self.samples,
             slots,
-        });
+        }
     }
 
     /// Every slot.
     #[inline(always)]
-    pub(super) fn all<L: Lanes<F, Numbers = N>>(mut self, slots: &mut [N]) {
-        for group in groups(self.first_group(), self.side.slots()) {
-            let here = rest_mut(slots, group.start);
-            self.group::<L>(group, here);
+    pub(super) fn all<L: Lanes<F, Numbers = N>>(self, slots: &mut [N]) {
+        L::outline(AnalyseAll::<L, F, T> {
+            analysis: self,
+            slots,
+        });
+    }
+}
+
+/// All groups at once, which spares their calls.
+struct AnalyseAll<'k, L: Lanes<F>, F, T> {
+    analysis: Analysis<'k, F, T, L::Numbers>,
+    slots: &'k mut [L::Numbers],
+}
+
+impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for AnalyseAll<'_, L, F, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        for group in groups(self.analysis.first_group(), self.analysis.side.slots()) {
+            let here = rest_mut(self.slots, group.start);
+            self.analysis.kernel::<L>(group, here).run();
         }
     }
 }
@@ -109,7 +137,7 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
 
     /// Adds to a group of features what their slots and [`history`] more make of them.
     #[inline(always)]
-    pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &[L::Numbers]) {
+    pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &mut [L::Numbers]) {
         self.finished = group.end;
         L::outline(SynthesiseGroup::<L, F, T> {
             rows: self.block.rows::<L>(&group),

@@ -158,7 +158,7 @@ impl<'a, T: Element> Rows<'a, T> {
     /// The end of the tiles that are in [`each`](Self::each) row.
     #[inline(always)]
     pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
-        whole::<L, T::Real>(self.count, self.width)
+        whole::<L, T>(self.count, self.width)
     }
 
     /// From a feature to what is asked for when it is read.
@@ -191,26 +191,47 @@ impl<'a, T: Element> Rows<'a, T> {
 
 /// The end of the tiles that are whole, of so many tokens and features.
 #[inline(always)]
-fn whole<L: Lanes<F>, F>(count: usize, width: usize) -> usize {
+fn whole<L: Lanes<T::Real>, T: Element>(count: usize, width: usize) -> usize {
     match count < L::WIDTH {
         true => 0,
-        false => width - width % vectors::<L, F>(),
+        false => width - width % (tiles::<T>() * vectors::<L, T::Real>()),
     }
 }
 
-/// A vector for each of a tile's features, the first of which is given.
+/// Tiles that are read or written at once.
+pub(super) const fn tiles<T: Element>() -> usize {
+    if T::IN_PAIRS { 2 } else { 1 }
+}
+
+/// Tiles next to each other, of which the first [`tiles`] are there.
+type Tiles<L> = [Tile<L>; 2];
+
+/// A vector for each feature of the tiles that begin with this one.
 #[inline(always)]
 pub(super) fn read_rows<L: Lanes<T::Real>, T: Element>(
     rows: &[&[T]; MOST_VECTORS],
     feature: usize,
     ahead: usize,
-) -> Option<Tile<L>> {
+) -> Option<Tiles<L>> {
     let mut tile = [L::splat(T::Real::ZERO); MOST_VECTORS];
+    let end = feature + tiles::<T>() * L::WIDTH;
     unrolled!(vectors L::WIDTH, at, {
-        tile[at] = L::load_from(rows[at].get(feature..feature + L::WIDTH)?);
+        let row = rows[at].get(feature..end)?;
+        tile[at] = match T::IN_PAIRS {
+            true => L::load_pairs_from(row),
+            false => L::load_from(row),
+        };
     });
     ask(rows[..L::WIDTH].iter().copied(), feature, ahead);
-    Some(L::transpose(tile))
+    let tile = L::transpose(tile);
+    let mut tiles = [tile; 2];
+    if T::IN_PAIRS {
+        unrolled!(pairs L::WIDTH / 2, at, {
+            [tiles[0][2 * at], tiles[0][2 * at + 1]] = tile[at].split_pairs::<T>();
+            [tiles[1][2 * at], tiles[1][2 * at + 1]] = tile[L::WIDTH / 2 + at].split_pairs::<T>();
+        });
+    }
+    Some(tiles)
 }
 
 /// Asks for what is so far ahead of this feature, once a line.
@@ -258,7 +279,7 @@ impl<T: Element> RowsMut<'_, T> {
     /// As [`Rows::whole`].
     #[inline(always)]
     pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
-        whole::<L, T::Real>(self.count, self.width)
+        whole::<L, T>(self.count, self.width)
     }
 
     /// As [`Rows::ahead`].
@@ -311,27 +332,46 @@ impl<T: Element> RowsMut<'_, T> {
     }
 }
 
-/// Adds to each of a tile's features, the first of which is given, `factor` times its vector.
+/// Adds to each feature of the tiles that begin with this one `factor` times its vector.
 #[inline(always)]
 pub(super) fn add_rows<L: Lanes<T::Real>, T: Element>(
     rows: &mut [&mut [T]; MOST_VECTORS],
     feature: usize,
-    samples: Tile<L>,
+    samples: Tiles<L>,
     factor: L,
     ahead: usize,
 ) {
-    let tile = L::transpose(samples);
+    let end = feature + tiles::<T>() * L::WIDTH;
+    // Of a pair the first feature is in the first tile, and the second in the second one.
+    let mut sums = samples;
+    if T::IN_PAIRS {
+        unrolled!(pairs L::WIDTH / 2, at, {
+            let behind = L::WIDTH / 2 + at;
+            [sums[0][at], sums[1][at]] = [samples[0][2 * at], samples[0][2 * at + 1]];
+            [sums[0][behind], sums[1][behind]] = [samples[1][2 * at], samples[1][2 * at + 1]];
+        });
+        sums[1] = L::transpose(sums[1]);
+    }
+    sums[0] = L::transpose(sums[0]);
     // All are read before any is written: rows are often so far apart that a processor takes what is read for what was just written.
-    let mut sums = tile;
     unrolled!(vectors L::WIDTH, at, {
-        let Some(from) = rows[at].get(feature..feature + L::WIDTH) else {
+        let Some(from) = rows[at].get(feature..end) else {
             return;
         };
-        sums[at] = tile[at].multiply_add(factor, L::load_from(from));
+        if T::IN_PAIRS {
+            let [even, odd] = L::load_pairs_from(from).split_pairs::<T>();
+            sums[0][at] = sums[0][at].multiply_add(factor, even);
+            sums[1][at] = sums[1][at].multiply_add(factor, odd);
+        } else {
+            sums[0][at] = sums[0][at].multiply_add(factor, L::load_from(from));
+        }
     });
     unrolled!(vectors L::WIDTH, at, {
-        if let Some(to) = rows[at].get_mut(feature..feature + L::WIDTH) {
-            sums[at].store_to(to);
+        if let Some(to) = rows[at].get_mut(feature..end) {
+            match T::IN_PAIRS {
+                true => L::join_pairs::<T>([sums[0][at], sums[1][at]]).store_pairs_to(to),
+                false => sums[0][at].store_to(to),
+            }
         }
     });
     ask(rows[..L::WIDTH].iter().map(|row| &**row), feature, ahead);

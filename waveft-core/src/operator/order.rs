@@ -90,14 +90,6 @@ impl<'a, F: Real> Order<'a, F> {
         }
     }
 
-    /// The first atom behind `passed` whose slot is `end` or behind it.
-    #[inline(always)]
-    pub(super) fn end(&self, passed: usize, end: usize) -> usize {
-        let rest = self.slots.get(passed..).unwrap_or_default();
-        let is_behind = |slots: &Slots| slots[0] as usize >= end;
-        passed + rest.iter().position(is_behind).unwrap_or(rest.len())
-    }
-
     /// Puts the gradient where it was copied from.
     #[inline(always)]
     pub(super) fn finish(self) {

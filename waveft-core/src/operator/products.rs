@@ -13,7 +13,7 @@ use crate::element::{Element, Real};
 use crate::geometry::Geometry;
 use crate::kernel::Kernel;
 use crate::lanes::{LaneKernel, Lanes, MOST_NARROW_LANES, MOST_VECTORS};
-use crate::slices::{rest, rest_mut, split_mut};
+use crate::slices::{rest, rest_mut, split, split_mut};
 use core::ops::Range;
 
 /// Vectors of slots that a sweep adds to: a group's that are not synthesised yet, the next one's, and what these share.
@@ -141,33 +141,28 @@ fn sweep<L: Lanes<F>, F: Real, T: Element<Real = F>>(
     // The first slot that is not synthesised yet, and the first atom that is not passed.
     let (mut start, mut passed) = (0, 0);
     for group in groups(first, swept.slots()) {
-        let end = match &synthesis {
-            Some(_) => {
-                let fresh = rest_mut(memory.spread, group.start - start);
-                clear::<L, F>(split_mut(fresh, group.len()).0);
-                passed
-                    + L::outline(Spread::<L, F> {
-                        slots: rest(order.slots, passed),
-                        coefficients: rest(order.coefficients, passed),
-                        start,
-                        kept: memory.kept,
-                        spread: split_mut(memory.spread, group.end - start).0,
-                    })
-            }
-            None => order.end(passed, group.end),
+        let spread = rest_mut(memory.spread, group.start - start);
+        let spread = split_mut(spread, group.len()).0;
+        clear::<L, F>(spread);
+        let spread = Spread::<L, F> {
+            slots: rest(order.slots, passed),
+            coefficients: rest(order.coefficients, passed),
+            start: group.start,
+            kept: memory.kept,
+            spread,
         };
-        if let Some(analysis) = &mut analysis {
-            analysis.group::<L>(group.clone(), memory.group);
-            L::outline(Differentiate::<L, F> {
-                slots: order.slots.get(passed..end).unwrap_or_default(),
-                gradient: order.gradient.get_mut(passed..end).unwrap_or_default(),
-                start: group.start,
-                group: memory.group,
-                kept: memory.kept,
-                scaling,
-            });
-        }
-        passed = end;
+        passed += match &mut analysis {
+            Some(analysis) => {
+                analysis.group::<L>(group.clone(), memory.group);
+                L::outline(Differentiate {
+                    spread,
+                    gradient: rest_mut(order.gradient, passed),
+                    group: memory.group,
+                    scaling,
+                })
+            }
+            None => L::outline(spread),
+        };
         while let Some(synthesis) = &mut synthesis
             && let Some(features) = synthesis.ready(group.end)
         {
@@ -176,11 +171,15 @@ fn sweep<L: Lanes<F>, F: Real, T: Element<Real = F>>(
             start += count;
             shift(memory.spread, count, group.end.saturating_sub(start));
         }
+        if synthesis.is_none() {
+            // What was spread is for nothing.
+            start = group.end;
+        }
     }
 }
 
-/// `spread[slot] += coefficient · kept[other]` of the atoms whose slots are there; the first slot of `spread` is `start`. Yields the
-/// number of these atoms.
+/// `spread[slot] += coefficient · kept[other]` of the first atoms, as long as their slots are there; the first slot of `spread` is
+/// `start`. Yields the number of these atoms.
 struct Spread<'k, L: Lanes<F>, F> {
     slots: &'k [Slots],
     coefficients: &'k [F],
@@ -209,45 +208,101 @@ impl<L: Lanes<F>, F: Real> Kernel for Spread<'_, L, F> {
     }
 }
 
-/// Adds to these atoms' gradients `scaling` times the product of their slots, over all lanes; the first slot of the group is
-/// `start`.
+/// [`Spread`], and adds to these atoms' gradients `scaling` times the product of their slots, over all lanes; the first slot of
+/// `group` is that of `spread`.
 struct Differentiate<'k, L: Lanes<F>, F> {
-    slots: &'k [Slots],
+    spread: Spread<'k, L, F>,
     gradient: &'k mut [F],
-    start: usize,
     group: &'k [L::Numbers],
-    kept: &'k [L::Numbers],
     scaling: F,
 }
 
 impl<L: Lanes<F>, F: Real> Kernel for Differentiate<'_, L, F> {
-    type Output = ();
+    type Output = usize;
 
     #[inline(always)]
-    fn run(self) {
-        let (start, group, kept) = (self.start, self.group, self.kept);
-        let parts = self.gradient.chunks_mut(L::WIDTH);
-        for (slots, gradient) in self.slots.chunks(L::WIDTH).zip(parts) {
-            let mut products = [L::splat(F::ZERO); MOST_VECTORS];
-            unrolled!(vectors L::WIDTH, at, {
-                if let Some(&[slot, other]) = slots.get(at) {
-                    let here = group.get((slot as usize).wrapping_sub(start));
-                    if let (Some(here), Some(there)) = (here, kept.get(other as usize)) {
-                        products[at] = L::get(here) * L::get(there);
-                    }
-                }
-            });
-            let scaled = L::sum_lanes(products) * L::splat(self.scaling);
-            if gradient.len() == L::WIDTH {
-                (L::load(gradient) + scaled).store(gradient);
-            } else {
-                let mut numbers = [F::ZERO; MOST_NARROW_LANES];
-                scaled.store(&mut numbers);
-                for (gradient, number) in gradient.iter_mut().zip(numbers) {
-                    *gradient += number;
-                }
+    fn run(self) -> usize {
+        let Spread {
+            slots,
+            coefficients,
+            start,
+            kept,
+            spread,
+        } = self.spread;
+        // Of one length, so that a slot is looked for in both at once.
+        let length = spread.len().min(self.group.len());
+        let (group, spread) = (split(self.group, length).0, split_mut(spread, length).0);
+        let mut memory = Meeting {
+            start,
+            group,
+            spread,
+            kept,
+        };
+        let scaling = L::splat(self.scaling);
+        let is_there = |[slot, _]: &Slots| (*slot as usize) < start + length;
+        let mut passed = 0;
+        let parts = slots.chunks_exact(L::WIDTH);
+        let parts = parts.zip(coefficients.chunks_exact(L::WIDTH));
+        for ((slots, coefficients), gradient) in parts.zip(self.gradient.chunks_exact_mut(L::WIDTH))
+        {
+            if !slots.last().is_some_and(is_there) {
+                break;
+            }
+            let sums: L = memory.sums(slots, coefficients);
+            // Rounded as where fewer are left, which depends on where groups begin.
+            (L::load(gradient) + sums * scaling).store(gradient);
+            passed += L::WIDTH;
+        }
+        let slots = rest(slots, passed);
+        let count = slots
+            .iter()
+            .take(L::WIDTH)
+            .take_while(|slots| is_there(slots))
+            .count();
+        if count > 0 {
+            let sums: L = memory.sums(split(slots, count).0, rest(coefficients, passed));
+            let mut numbers = [F::ZERO; MOST_NARROW_LANES];
+            (sums * scaling).store(&mut numbers);
+            let gradient = rest_mut(self.gradient, passed);
+            for (gradient, number) in gradient.iter_mut().zip(numbers).take(count) {
+                *gradient += number;
             }
         }
+        passed + count
+    }
+}
+
+/// Where the slots of atoms meet.
+struct Meeting<'k, N> {
+    /// The first slot of the next two.
+    start: usize,
+    group: &'k [N],
+    spread: &'k mut [N],
+    kept: &'k [N],
+}
+
+impl<N> Meeting<'_, N> {
+    /// For each of as many atoms as there are lanes, or fewer, the sum over all lanes of the product of its slots; and spreads them.
+    #[inline(always)]
+    fn sums<L: Lanes<F, Numbers = N>, F: Real>(
+        &mut self,
+        slots: &[Slots],
+        coefficients: &[F],
+    ) -> L {
+        let mut products = [L::splat(F::ZERO); MOST_VECTORS];
+        unrolled!(vectors L::WIDTH, at, {
+            if let (Some(&[slot, other]), Some(&coefficient)) = (slots.get(at), coefficients.get(at)) {
+                let slot = (slot as usize).wrapping_sub(self.start);
+                if let (Some(here), Some(to), Some(there)) =
+                    (self.group.get(slot), self.spread.get_mut(slot), self.kept.get(other as usize))
+                {
+                    let there = L::get(there);
+                    products[at] = L::get(here) * there;
+                    there.multiply_add(L::splat(coefficient), L::get(to)).put(to);
+                }
+            }
+        });
+        L::sum_lanes(products)
     }
 }
 

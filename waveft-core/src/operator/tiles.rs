@@ -1,7 +1,7 @@
 //! Tiles: squares of as many tokens as features, transposed in registers and filtered there, a group of them at a time.
 
 use super::bands::{history, shift};
-use super::block::{Rows, RowsMut, add_rows, read_rows, vectors};
+use super::block::{Rows, RowsMut, add_rows, read_rows, tiles, vectors};
 use crate::element::{Element, Real};
 use crate::kernel::Kernel;
 use crate::lanes::{Lanes, MOST_VECTORS, Tile};
@@ -36,11 +36,22 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> AnalyseGroup<'_, L, F, T> {
         let mut feature = 0;
         if let Some(rows) = self.rows.each::<L>() {
             while feature < whole
-                && let Some(tile) = read_rows::<L, T>(&rows, feature, ahead)
+                && let Some(read) = read_rows::<L, T>(&rows, feature, ahead)
             {
-                let tile = band.analyse(tile, self.samples, feature);
-                store(tile, self.slots, feature);
+                store(
+                    band.analyse(read[0], self.samples, feature),
+                    self.slots,
+                    feature,
+                );
                 feature += vectors::<L, F>();
+                if tiles::<T>() == 2 {
+                    store(
+                        band.analyse(read[1], self.samples, feature),
+                        self.slots,
+                        feature,
+                    );
+                    feature += vectors::<L, F>();
+                }
             }
         }
         while feature < self.length {
@@ -82,9 +93,13 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> SynthesiseGroup<'_, L, F, T> {
         let mut feature = 0;
         if let Some(mut rows) = self.rows.each::<L>() {
             while feature < whole {
-                let samples = band.synthesise(self.slots, feature);
-                add_rows(&mut rows, feature, samples, factor, ahead);
-                feature += vectors::<L, F>();
+                let first = band.synthesise(self.slots, feature);
+                let second = match tiles::<T>() {
+                    2 => band.synthesise(self.slots, feature + vectors::<L, F>()),
+                    _ => first,
+                };
+                add_rows(&mut rows, feature, [first, second], factor, ahead);
+                feature += tiles::<T>() * vectors::<L, F>();
             }
         }
         while feature < self.length {
