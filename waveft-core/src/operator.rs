@@ -1,12 +1,13 @@
 //! The update itself: `ΔW = scaling · R · S · Cᵀ`, written, added, subtracted and taken back.
 
-mod bands;
 // Here and below as in `lanes`.
+#[allow(unconditional_panic)]
+mod atoms;
+mod bands;
 #[allow(unconditional_panic)]
 mod block;
 pub(crate) mod kernels;
 mod order;
-#[allow(unconditional_panic)]
 mod products;
 mod side;
 #[allow(unconditional_panic)]
