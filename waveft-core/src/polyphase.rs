@@ -73,6 +73,10 @@ pub(crate) fn combine<'a, L, F, T, S>(
         sink.store(at, sums::<TILE, L, _, _>(terms, at));
         at += TILE * L::WIDTH;
     }
+    if at + 2 * L::WIDTH <= length {
+        sink.store(at, sums::<2, L, _, _>(terms, at));
+        at += 2 * L::WIDTH;
+    }
     while at < length {
         // The last places once more, with some before them, come out the same.
         let last = at.min(length - L::WIDTH);

@@ -110,7 +110,8 @@ use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::{FilterBank, MAX_TAPS};
 use crate::isa::Isa;
 use crate::lifting::{Lifting, Step};
-use frame::{Beyond, Direction, Factors, Frame};
+use crate::slices::split_mut;
+use frame::{Beyond, Direction, Factors, Frame, taps_len};
 use kernels::{Analyse, Synthesise};
 pub use levels::{Band, Wavedec};
 
@@ -241,7 +242,8 @@ impl<'a, F: Real> Dwt<'a, F> {
     /// unspecified after.
     #[must_use]
     pub const fn scratch_len(&self) -> usize {
-        frame::scratch_len(self.band_length(), self.bank.taps())
+        let taps = self.bank.taps();
+        taps_len(taps) + frame::scratch_len(self.band_length(), taps)
     }
 
     /// Analysis, `A`: from `N` samples to [`band_length`](Self::band_length) coefficients in each band. What was in them
@@ -263,9 +265,10 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.length, found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.forward_frame(Direction::Gather);
+        let (room, scratch) = split_mut(scratch, taps_len(self.bank.taps()));
+        let frame = &self.forward_frame(Direction::Gather, room);
         let steps = self.lifting(Lifting::analysis_steps, Lifting::scales);
-        self.analyse(frame, steps, signal, bands, scratch);
+        self.analyse(frame, steps.as_ref(), signal, bands, scratch);
         Ok(())
     }
 
@@ -286,9 +289,10 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.reconstructed_length(), found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.inverse_frame(self.reconstructed_length(), Direction::Scatter);
+        let (room, scratch) = split_mut(scratch, taps_len(self.bank.taps()));
+        let frame = &self.inverse_frame(self.reconstructed_length(), Direction::Scatter, room);
         let steps = self.lifting(Lifting::synthesis_steps, Lifting::inverse_scales);
-        self.synthesise(frame, steps, bands, signal, scratch);
+        self.synthesise(frame, steps.as_ref(), bands, signal, scratch);
         Ok(())
     }
 
@@ -311,9 +315,10 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.length, found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.forward_frame(Direction::Scatter);
+        let (room, scratch) = split_mut(scratch, taps_len(self.bank.taps()));
+        let frame = &self.forward_frame(Direction::Scatter, room);
         let steps = self.lifting(Lifting::analysis_adjoint_steps, Lifting::scales);
-        self.synthesise(frame, steps, bands, signal, scratch);
+        self.synthesise(frame, steps.as_ref(), bands, signal, scratch);
         Ok(())
     }
 
@@ -335,9 +340,10 @@ impl<'a, F: Real> Dwt<'a, F> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.reconstructed_length(), found, scratch)?;
         let bands = [approximation, detail];
-        let frame = &self.inverse_frame(self.reconstructed_length(), Direction::Gather);
+        let (room, scratch) = split_mut(scratch, taps_len(self.bank.taps()));
+        let frame = &self.inverse_frame(self.reconstructed_length(), Direction::Gather, room);
         let steps = self.lifting(Lifting::synthesis_adjoint_steps, Lifting::inverse_scales);
-        self.analyse(frame, steps, signal, bands, scratch);
+        self.analyse(frame, steps.as_ref(), signal, bands, scratch);
         Ok(())
     }
 
@@ -357,15 +363,15 @@ impl<'a, F: Real> Dwt<'a, F> {
 
     fn analyse<T: Element<Real = F>>(
         &self,
-        frame: &Frame<F>,
-        factors: Option<Factors<F>>,
+        frame: &Frame<'_, F>,
+        factors: Option<&Factors<F>>,
         signal: &[T],
         bands: [&mut [T]; 2],
         scratch: &mut [F],
     ) {
         let line = Analyse {
             frame,
-            factors: factors.as_ref(),
+            factors,
             signal,
             bands,
             scratch,
@@ -375,15 +381,15 @@ impl<'a, F: Real> Dwt<'a, F> {
 
     fn synthesise<T: Element<Real = F>>(
         &self,
-        frame: &Frame<F>,
-        factors: Option<Factors<F>>,
+        frame: &Frame<'_, F>,
+        factors: Option<&Factors<F>>,
         bands: [&[T]; 2],
         signal: &mut [T],
         scratch: &mut [F],
     ) {
         let line = Synthesise {
             frame,
-            factors: factors.as_ref(),
+            factors,
             bands,
             signal,
             scratch,
@@ -392,15 +398,21 @@ impl<'a, F: Real> Dwt<'a, F> {
     }
 
     /// Analysis of the signal with its extension; its transpose is the adjoint.
-    fn forward_frame(&self, direction: Direction) -> Frame<F> {
+    fn forward_frame<'r>(&self, direction: Direction, room: &'r mut [F]) -> Frame<'r, F> {
         let (low, high) = (self.bank.dec_lo(), self.bank.dec_hi());
         let taps = low.iter().zip(high).rev().map(|(&low, &high)| [low, high]);
         let beyond = Beyond::Extension(self.mode);
-        Frame::new(beyond, self.length, self.band_length(), taps, direction)
+        let (samples, coefficients) = (self.length, self.band_length());
+        Frame::new(beyond, samples, coefficients, taps, direction, room)
     }
 
     /// Synthesis is this frame's transpose. Around the `samples` there is nothing, or, for periodization, themselves.
-    fn inverse_frame(&self, samples: usize, direction: Direction) -> Frame<F> {
+    fn inverse_frame<'r>(
+        &self,
+        samples: usize,
+        direction: Direction,
+        room: &'r mut [F],
+    ) -> Frame<'r, F> {
         let (low, high) = (self.bank.rec_lo(), self.bank.rec_hi());
         let taps = low.iter().zip(high).map(|(&low, &high)| [low, high]);
         let beyond = match self.mode {
@@ -409,7 +421,8 @@ impl<'a, F: Real> Dwt<'a, F> {
             },
             _ => Beyond::Nothing,
         };
-        Frame::new(beyond, samples, self.band_length(), taps, direction)
+        let coefficients = self.band_length();
+        Frame::new(beyond, samples, coefficients, taps, direction, room)
     }
 
     fn check(&self, samples: usize, found: [usize; 3], scratch: &[F]) -> Result<(), Error> {

@@ -56,17 +56,24 @@ impl Beyond {
 
 /// An operator on lines of `samples` samples and two bands of `coefficients` coefficients.
 #[derive(Clone, Copy)]
-pub(super) struct Frame<F> {
+pub(super) struct Frame<'a, F> {
     beyond: Beyond,
     pub(super) samples: usize,
     pub(super) coefficients: usize,
-    /// `L`.
-    taps: usize,
-    /// In the order of the terms that are combined. From samples to coefficients: what a coefficient's
-    /// samples are multiplied by for either band, first sample first. From coefficients to samples: what
-    /// coefficients `u`, `u − 1`, … are multiplied by for the even and for the odd sample of pair `u`,
-    /// first that of the low-pass, then that of the high-pass band.
-    pairs: [[F; 2]; MAX_TAPS],
+    /// The `L` taps in the order of the terms that are combined. From samples to coefficients: what a
+    /// coefficient's samples are multiplied by for either band, first sample first. From coefficients to
+    /// samples: what coefficients `u`, `u − 1`, … are multiplied by for the even and for the odd sample
+    /// of pair `u`, first that of the low-pass, then that of the high-pass band.
+    pub(super) pairs: &'a [[F; 2]],
+}
+
+/// Which of an axis' two frames is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Analysis and its adjoint.
+    Analysis,
+    /// Synthesis and its adjoint.
+    Synthesis,
 }
 
 /// Which of a frame's two operators is meant.
@@ -78,36 +85,39 @@ pub(super) enum Direction {
     Scatter,
 }
 
-impl<F: Real> Frame<F> {
+impl<'a, F: Real> Frame<'a, F> {
+    /// Has room for [`taps_len`] elements, where the taps are put.
     pub(super) fn new(
         beyond: Beyond,
         samples: usize,
         coefficients: usize,
-        taps: impl ExactSizeIterator<Item = [F; 2]>,
+        taps: impl Iterator<Item = [F; 2]>,
         direction: Direction,
+        room: &'a mut [F],
     ) -> Self {
-        let count = taps.len().min(MAX_TAPS);
-        let mut pairs = [[F::zero(); 2]; MAX_TAPS];
-        for (pair, taps) in pairs.iter_mut().zip(taps) {
-            *pair = taps;
-        }
-        if direction == Direction::Scatter {
-            for pair in pairs.chunks_exact_mut(2).take(count / 2) {
-                (pair[0][1], pair[1][0]) = (pair[1][0], pair[0][1]);
-            }
+        let (pairs, _) = room.as_chunks_mut();
+        let mut taps = taps.fuse();
+        let (quads, _) = pairs.as_chunks_mut::<2>();
+        for (quad, (first, second)) in quads
+            .iter_mut()
+            .zip(core::iter::from_fn(|| Some((taps.next()?, taps.next()?))))
+        {
+            *quad = match direction {
+                Direction::Gather => [first, second],
+                Direction::Scatter => [[first[0], second[0]], [first[1], second[1]]],
+            };
         }
         Self {
             beyond,
             samples,
             coefficients,
-            taps: count,
             pairs,
         }
     }
 
     /// Half the taps, `L / 2`: as many pairs of samples belong to a coefficient.
     pub(super) const fn half(&self) -> usize {
-        self.taps / 2
+        self.pairs.len() / 2
     }
 
     /// The first sample of coefficient 0.
@@ -116,18 +126,12 @@ impl<F: Real> Frame<F> {
         if self.beyond.is_periodized() {
             1 - self.half() as isize
         } else {
-            2 - self.taps as isize
+            2 - self.pairs.len() as isize
         }
     }
 
-    /// The taps, in the order of the terms that are combined.
-    #[inline(always)]
-    pub(super) fn pairs(&self) -> &[[F; 2]] {
-        self.pairs.get(..self.taps).unwrap_or_default()
-    }
-
     fn chunk(&self) -> usize {
-        chunk(self.coefficients, self.taps).max(1)
+        chunk(self.coefficients, self.pairs.len()).max(1)
     }
 
     /// `low[k]`, `high[k]`: the sums of the coefficient's samples times their taps, by convolution or in
@@ -147,8 +151,8 @@ impl<F: Real> Frame<F> {
     {
         let chunk = self.chunk();
         // Two taps see their own pair of samples only, the first at index 0.
-        let done = if self.taps == 2 && factors.is_none() {
-            combine_pairs::<L, _, _, _>(self.pairs(), samples, low, high)
+        let done = if self.pairs.len() == 2 && factors.is_none() {
+            combine_pairs::<L, _, _, _>(self.pairs, samples, low, high)
         } else {
             0
         };
@@ -267,7 +271,7 @@ impl<F: Real> Frame<F> {
         U: Element<Real = F>,
     {
         let terms = Terms {
-            taps: self.pairs(),
+            taps: self.pairs,
             inputs: |pair| [even, odd].map(|half| half.get(pair..).unwrap_or_default()),
         };
         combine::<L, _, _, _>(&terms, &mut Apart(low, high));
@@ -302,7 +306,7 @@ impl<F: Real> Frame<F> {
 
     /// Even, and as many odd, samples that all coefficients of a line see.
     pub(super) const fn half_length(&self) -> usize {
-        half_length(self.coefficients, self.taps)
+        half_length(self.coefficients, self.pairs.len())
     }
 
     /// Of the halves of a line, where its own even and odd samples go.
@@ -420,10 +424,14 @@ impl<F: Real> Frame<F> {
         if let Some(samples) = samples.get_mut(own).filter(|_| !inner.is_empty()) {
             let first = inner.start as usize;
             let terms = Terms {
-                taps: self.pairs(),
+                taps: self.pairs,
                 inputs: |back| [low, high].map(|band| band.get(first - back..).unwrap_or_default()),
             };
             combine::<L, _, _, _>(&terms, &mut Joined(samples));
+        }
+        let outside = self.outside();
+        if inner == covering && outside.iter().all(Range::is_empty) {
+            return;
         }
         let chunk = self.chunk();
         let (pairs, scratch) = split_mut(scratch, 2 * chunk);
@@ -436,7 +444,6 @@ impl<F: Real> Frame<F> {
         };
         // First what is inside the line, then what its extension takes there.
         let inside = [covering.start..inner.start, inner.end..covering.end];
-        let outside = self.outside();
         let folded = outside
             .each_ref()
             .map(|range| self.pairs_covering(range.clone()));
@@ -458,10 +465,8 @@ impl<F: Real> Frame<F> {
     /// The pairs of samples that are inside a line and belong to coefficients inside the bands only.
     #[inline(always)]
     fn inner_pairs(&self, length: isize) -> Range<isize> {
-        let first = (1 - self.shift())
-            .div_euclid(2)
-            .max(self.half() as isize - 1);
-        let last = (length - self.shift()).div_euclid(2);
+        let first = ((1 - self.shift()) >> 1).max(self.half() as isize - 1);
+        let last = (length - self.shift()) >> 1;
         let start = first.min(self.pairs_covering(0..length).end);
         start..last.min(self.coefficients as isize).max(start)
     }
@@ -478,8 +483,8 @@ impl<F: Real> Frame<F> {
     /// The pairs of samples `2u + s`, `2u + s + 1`, by `u`, that cover some indices.
     #[inline(always)]
     pub(super) fn pairs_covering(&self, indices: Range<isize>) -> Range<isize> {
-        let start = (indices.start - self.shift()).div_euclid(2);
-        let end = (indices.end - self.shift() + 1).div_euclid(2);
+        let start = (indices.start - self.shift()) >> 1;
+        let end = (indices.end - self.shift() + 1) >> 1;
         start..end
     }
 
@@ -496,7 +501,7 @@ impl<F: Real> Frame<F> {
             Beyond::Extension(ExtensionMode::Periodization) => [0..0, length..length + length % 2],
             Beyond::Extension(_) => {
                 let last = self.coefficients as isize - 1;
-                let end = 2 * last + self.shift() + self.taps as isize;
+                let end = 2 * last + self.shift() + self.pairs.len() as isize;
                 [self.shift()..0, length..end.max(length)]
             }
         }
@@ -524,6 +529,11 @@ pub(super) const fn half_length(coefficients: usize, taps: usize) -> usize {
 const fn chunk(coefficients: usize, taps: usize) -> usize {
     let pairs = coefficients + taps / 2;
     if pairs < CHUNK { pairs } else { CHUNK }
+}
+
+/// Elements that a frame's taps take.
+pub(super) const fn taps_len(taps: usize) -> usize {
+    2 * taps
 }
 
 /// Two sequences of pairs, and two of coefficients.
@@ -641,7 +651,7 @@ pub(super) enum Extension<'a, F> {
         count: usize,
     },
     /// Some are sums.
-    Sums(&'a Frame<F>),
+    Sums(&'a Frame<'a, F>),
 }
 
 /// A sample of a line that is needed in another place as well.
@@ -677,7 +687,7 @@ impl<F: Real> Extension<'_, F> {
 
 /// Synthesis of pairs of samples that are not like the others.
 struct Edges<'a, F, T> {
-    frame: &'a Frame<F>,
+    frame: &'a Frame<'a, F>,
     bands: [&'a [T]; 2],
     /// A chunk of even and of odd samples.
     halves: [&'a mut [F]; 2],
@@ -719,7 +729,7 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
         }
         let (low, high) = (&*low, &*high);
         let terms = Terms {
-            taps: self.frame.pairs(),
+            taps: self.frame.pairs,
             inputs: |back| [low, high].map(|band| band.get(half - 1 - back..).unwrap_or_default()),
         };
         let [even, odd] = &mut self.halves;
@@ -733,8 +743,8 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
 #[inline(always)]
 fn pairs_inside(first: isize, pairs: usize, length: usize) -> Range<usize> {
     let pairs = pairs as isize;
-    let start = (1 - first).div_euclid(2).max(0).min(pairs);
-    let end = (length as isize - first).div_euclid(2);
+    let start = ((1 - first) >> 1).max(0).min(pairs);
+    let end = (length as isize - first) >> 1;
     let end = end.max(start).min(pairs);
     start as usize..end as usize
 }

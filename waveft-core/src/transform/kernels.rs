@@ -10,7 +10,7 @@ use half::{bf16, f16};
 
 /// One line, from samples to coefficients, by convolution or in factors.
 pub struct Analyse<'a, F, T> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) factors: Option<&'a Factors<F>>,
     pub(super) signal: &'a [T],
     pub(super) bands: [&'a mut [T]; 2],
@@ -30,7 +30,7 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Analyse<'_, F, T> {
 
 /// One line, from coefficients to samples, by convolution or in factors.
 pub struct Synthesise<'a, F, T> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) factors: Option<&'a Factors<F>>,
     pub(super) bands: [&'a [T]; 2],
     pub(super) signal: &'a mut [T],

@@ -21,8 +21,8 @@ const MOST_TERMS: usize = 3;
 /// The operators along a column, which counts rows, and along a row.
 #[derive(Clone, Copy)]
 pub(super) struct Plane<'a, F> {
-    pub(super) rows: &'a Frame<F>,
-    pub(super) columns: &'a Frame<F>,
+    pub(super) rows: &'a Frame<'a, F>,
+    pub(super) columns: &'a Frame<'a, F>,
 }
 
 impl<F: Real> Plane<'_, F> {
@@ -91,14 +91,14 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
 /// Row `k` of the low-pass and of the high-pass coefficients, from rows that are `stride` apart.
 #[inline(always)]
 pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
-    frame: &Frame<F>,
+    frame: &Frame<'_, F>,
     k: usize,
     rows: &[F],
     stride: usize,
     sink: &mut impl Sink<F>,
 ) {
     let first = 2 * k as isize + frame.shift();
-    let mut taps = frame.pairs();
+    let mut taps = frame.pairs;
     let inside = first >= 0 && first as usize + taps.len() <= frame.samples;
     let from = rows
         .get(first.max(0) as usize * stride..)
@@ -223,12 +223,12 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
 /// Rows `2u + s` and `2u + s + 1` from the rows of two bands.
 #[inline(always)]
 pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
-    frame: &Frame<F>,
+    frame: &Frame<'_, F>,
     u: isize,
     bands: &[Rows<&'b [F]>; 2],
     [even, odd]: [&mut [F]; 2],
 ) {
-    let taps = frame.pairs();
+    let taps = frame.pairs;
     let rows = |row: usize| {
         let row = |band: &Rows<&'b [F]>| band.data.get(row * band.stride..).unwrap_or_default();
         bands.each_ref().map(row)
@@ -248,7 +248,7 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
 /// Adds a row beyond the ends to those that it is made from.
 #[inline(always)]
 pub(super) fn fold_row<F: Real>(
-    frame: &Frame<F>,
+    frame: &Frame<'_, F>,
     index: isize,
     row: &[F],
     rows: &mut [F],

@@ -21,7 +21,7 @@ impl<S> Rows<S> {
 
 /// From rows of samples to rows of coefficients.
 pub struct AnalyseRows<'a, F> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) width: usize,
     pub(super) signal: Rows<&'a [F]>,
     pub(super) bands: [Rows<&'a mut [F]>; 2],
@@ -49,7 +49,7 @@ impl<F: Real> LaneKernel<F> for AnalyseRows<'_, F> {
 
 /// From rows of coefficients to rows of samples.
 pub struct SynthesiseRows<'a, F> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) width: usize,
     pub(super) bands: [Rows<&'a [F]>; 2],
     pub(super) signal: Rows<&'a mut [F]>,
