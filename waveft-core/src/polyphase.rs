@@ -35,11 +35,64 @@ pub(crate) trait Sink<F: Real> {
     fn put(&mut self, at: usize, sums: [F; 2]);
 }
 
-/// Inputs that come in pairs, and the two taps that each is multiplied by: for each pair the first
-/// input's, then the second's.
+/// Inputs that come in pairs. Its method is `#[inline(always)]`.
+pub(crate) trait Inputs<'a, T: 'a> {
+    /// Of each of the first `pairs` pairs the `length` places from `at` on, more than none; of an input that is not there
+    /// none.
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]>;
+}
+
+/// The pair at an index. Each input is at least as long as the outputs, or not there.
+pub(crate) struct Each<I>(pub(crate) I);
+
+impl<'a, T: 'a, I: Fn(usize) -> [&'a [T]; 2]> Inputs<'a, T> for Each<I> {
+    #[inline(always)]
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]> {
+        let places = move |input: &'a [T]| input.get(at..at + length).unwrap_or_default();
+        (0..pairs).map(move |index| (self.0)(index).map(places))
+    }
+}
+
+/// Two sequences; those of a pair begin one place later than those of the pair before it.
+pub(crate) struct Forwards<'a, T>(pub(crate) [&'a [T]; 2]);
+
+impl<'a, T> Inputs<'a, T> for Forwards<'a, T> {
+    #[inline(always)]
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]> {
+        let [first, second] = windows(self.0, at, length, pairs);
+        first.zip(second).map(|(first, second)| [first, second])
+    }
+}
+
+/// Two sequences; those of the last pair begin at the first place, those of a pair one place later than those of the pair
+/// behind it.
+pub(crate) struct Backwards<'a, T>(pub(crate) [&'a [T]; 2]);
+
+impl<'a, T> Inputs<'a, T> for Backwards<'a, T> {
+    #[inline(always)]
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]> {
+        let [first, second] = windows(self.0, at, length, pairs).map(Iterator::rev);
+        first.zip(second).map(|(first, second)| [first, second])
+    }
+}
+
+/// `count` runs of `length` places of either sequence, the first from `at` on, each a place later than the one before it.
+#[inline(always)]
+fn windows<T>(
+    sequences: [&[T]; 2],
+    at: usize,
+    length: usize,
+    count: usize,
+) -> [core::slice::Windows<'_, T>; 2] {
+    sequences.map(|sequence| {
+        let places = sequence.get(at..at + length + count - 1);
+        places.unwrap_or_default().windows(length.max(1))
+    })
+}
+
+/// Inputs, and the two taps that each is multiplied by: for each pair the first input's, then the second's.
 pub(crate) struct Terms<'t, F, I> {
     pub(crate) taps: &'t [[F; 2]],
-    /// The pair at an index. Each input is at least as long as the outputs, or not there.
     pub(crate) inputs: I,
 }
 
@@ -48,14 +101,12 @@ pub(crate) struct Terms<'t, F, I> {
 /// Each sum is taken in the order of `j` from zero, whatever `k`. Cost: 2 multiply-adds an input and
 /// place.
 #[inline(always)]
-pub(crate) fn combine<'a, L, F, T, S>(
-    terms: &Terms<'_, F, impl Fn(usize) -> [&'a [T]; 2]>,
-    sink: &mut S,
-) where
+pub(crate) fn combine<'a, L, F, T, S>(terms: &Terms<'_, F, impl Inputs<'a, T>>, sink: &mut S)
+where
     L: Lanes<F>,
     S: Sink<F>,
     F: Real,
-    T: Element<Real = F>,
+    T: Element<Real = F> + 'a,
 {
     let length = sink.length();
     if length < L::WIDTH {
@@ -88,22 +139,24 @@ pub(crate) fn combine<'a, L, F, T, S>(
 /// `N` vectors of each output, from place `at`.
 #[inline(always)]
 fn sums<'a, const N: usize, L, F, T>(
-    terms: &Terms<'_, F, impl Fn(usize) -> [&'a [T]; 2]>,
+    terms: &Terms<'_, F, impl Inputs<'a, T>>,
     at: usize,
 ) -> [[L; N]; 2]
 where
     L: Lanes<F>,
     F: Real,
-    T: Element<Real = F>,
+    T: Element<Real = F> + 'a,
 {
     let mut sums = [[L::splat(F::zero()); N]; 2];
-    for (index, taps) in terms.taps.chunks_exact(2).enumerate() {
-        let [first, second] = (terms.inputs)(index);
-        if let Some(input) = first.get(at..at + N * L::WIDTH) {
-            add(&mut sums, &taps[0], input);
+    let length = N * L::WIDTH;
+    let (taps, _) = terms.taps.as_chunks::<2>();
+    let inputs = terms.inputs.places(at, length, taps.len());
+    for (taps, [first, second]) in taps.iter().zip(inputs) {
+        if first.len() == length {
+            add(&mut sums, &taps[0], first);
         }
-        if let Some(input) = second.get(at..at + N * L::WIDTH) {
-            add(&mut sums, &taps[1], input);
+        if second.len() == length {
+            add(&mut sums, &taps[1], second);
         }
     }
     sums
@@ -128,18 +181,18 @@ where
 
 /// Fewer places than a vector has, by the same multiply-adds.
 #[inline(always)]
-fn combine_short<'a, L, F, T>(
-    terms: &Terms<'_, F, impl Fn(usize) -> [&'a [T]; 2]>,
-    sink: &mut impl Sink<F>,
-) where
+fn combine_short<'a, L, F, T>(terms: &Terms<'_, F, impl Inputs<'a, T>>, sink: &mut impl Sink<F>)
+where
     L: Lanes<F>,
     F: Real,
-    T: Element<Real = F>,
+    T: Element<Real = F> + 'a,
 {
     let length = sink.length();
     let mut sums = [[L::splat(F::zero()); 1]; 2];
-    for (index, taps) in terms.taps.chunks_exact(2).enumerate() {
-        for (input, taps) in (terms.inputs)(index).into_iter().zip(taps) {
+    let (taps, _) = terms.taps.as_chunks::<2>();
+    let inputs = terms.inputs.places(0, length, taps.len());
+    for (taps, inputs) in taps.iter().zip(inputs) {
+        for (input, taps) in inputs.into_iter().zip(taps) {
             let mut values = [F::zero(); MOST_LANES];
             for (value, element) in values.iter_mut().zip(input).take(length) {
                 *value = element.to_real();

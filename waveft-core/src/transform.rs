@@ -28,12 +28,11 @@
 //! mode, except that periodization has its own.
 //!
 //! # Accuracy
-//! There and back changes a signal by less than 10⁻¹⁴ of its norm in f64 and 2 · 10⁻⁶ in f32, over all wavelets, modes and
-//! lengths tried. There are two exceptions. dmey's table inverts itself to 6 · 10⁻³ only, with smooth extension to
-//! 6 · 10⁻². And smooth and antireflect extension continue a short signal to many times its size: under the longest filters
-//! its coefficients are up to 480 times as large as itself, and what their sums lose in f32 is up to 7 · 10⁻⁶ of the signal,
-//! for smooth extension of up to 31 samples and antireflect of up to 4. Coefficients summed in f64 and then
-//! rounded to f32 give it back to 1.1 · 10⁻⁶.
+//! There and back changes a signal by less than 10⁻¹⁴ of its norm in f64 and 10⁻⁶ in f32, over all wavelets, modes and
+//! lengths tried. There is one exception: dmey's table inverts itself to 6 · 10⁻³ only, with smooth extension to
+//! 6 · 10⁻². Smooth and antireflect extension continue a signal shorter than the filters to many times its size, and its
+//! coefficients are up to 480 times as large as itself; in f32 these, and no others, are summed in f64 and rounded once,
+//! whichever the algorithm.
 //!
 //! What the tests hold, over all wavelets, modes and lengths (dmey apart where something is inverted), and the worst that was
 //! measured; relative to the norm, or for values to the sum of magnitudes:
@@ -44,9 +43,7 @@
 //! | the same, two, three and four axes | 10⁻¹², 10⁻¹¹, 10⁻¹⁰ | 1.4 · 10⁻¹³, 8.7 · 10⁻¹³, 1.4 · 10⁻¹¹ |
 //! | values against MATLAB's, with PyWavelets' filters | 10⁻¹⁰ | 2.6 · 10⁻¹¹ |
 //! | synthesis after analysis, f64: lines, images | 10⁻¹² | 8.3 · 10⁻¹⁵, 5.6 · 10⁻¹⁶ |
-//! | synthesis after analysis, f32, but for the next two | 2 · 10⁻⁶ | 2 · 10⁻⁶ |
-//! | the same, smooth and antireflect extension of 2 to 31 samples | 8 · 10⁻⁶ | 6.4 · 10⁻⁶ |
-//! | the same, with the analysis in f64 and its coefficients rounded | 2 · 10⁻⁶ | 1.1 · 10⁻⁶ |
+//! | synthesis after analysis, f32 | 2 · 10⁻⁶ | 9.1 · 10⁻⁷ |
 //! | `⟨A x, y⟩ = ⟨x, Aᵀ y⟩` and `⟨S y, x⟩ = ⟨y, Sᵀ x⟩`, f64 | 10⁻¹², images 10⁻¹³ | 1.1 · 10⁻¹⁵, 1.6 · 10⁻¹⁶ |
 //! | instruction sets against each other, lines | 4 units in the last place | 1.8 |
 //! | lifting against convolution, f64 | 2 · 10⁻¹³ | |
@@ -427,6 +424,14 @@ impl<'a, F: Real> Dwt<'a, F> {
 
     fn check(&self, samples: usize, found: [usize; 3], scratch: &[F]) -> Result<(), Error> {
         let band = self.band_length();
+        let [signal, approximation, detail] = found;
+        if signal == samples
+            && approximation == band
+            && detail == band
+            && scratch.len() >= self.scratch_len()
+        {
+            return Ok(());
+        }
         let expected = [samples, band, band];
         let names = ["signal", "approximation", "detail"];
         for ((what, expected), found) in names.into_iter().zip(expected).zip(found) {

@@ -6,13 +6,17 @@
 //! extension, so that they are transposes of each other.
 
 use crate::element::{Element, Real};
-use crate::extension_mode::ExtensionMode;
+use crate::extension_mode::{ExtensionMode, FirstCopy};
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::Lanes;
 use crate::lifting::Step;
-use crate::polyphase::{Apart, Joined, Terms, combine, combine_pairs, deinterleave, interleave};
-use crate::slices::split_mut;
+use crate::polyphase::{
+    Apart, Backwards, Forwards, Joined, Sink, Terms, combine, combine_pairs, deinterleave,
+    interleave,
+};
+use crate::slices::{rest, split, split_mut};
 use core::ops::Range;
+use core::slice::from_mut;
 
 /// Pairs of coefficients that are made at once: their samples stay in the first cache.
 const CHUNK: usize = 1024;
@@ -45,6 +49,15 @@ impl Beyond {
         }
     }
 
+    /// The copy of a line before or behind it, where there is one.
+    #[inline(always)]
+    const fn first_copy(self, before: bool, length: usize) -> Option<FirstCopy> {
+        match self {
+            Self::Extension(mode) => mode.first_copy(before, length),
+            Self::Nothing | Self::Around { .. } => None,
+        }
+    }
+
     /// Whether coefficients count around.
     const fn is_periodized(self) -> bool {
         matches!(
@@ -60,6 +73,8 @@ pub(super) struct Frame<'a, F> {
     beyond: Beyond,
     pub(super) samples: usize,
     pub(super) coefficients: usize,
+    /// The first sample of coefficient 0.
+    pub(super) shift: isize,
     /// The `L` taps in the order of the terms that are combined. From samples to coefficients: what a
     /// coefficient's samples are multiplied by for either band, first sample first. From coefficients to
     /// samples: what coefficients `u`, `u − 1`, … are multiplied by for the even and for the odd sample
@@ -107,10 +122,17 @@ impl<'a, F: Real> Frame<'a, F> {
                 Direction::Scatter => [[first[0], second[0]], [first[1], second[1]]],
             };
         }
+        let taps = pairs.len() as isize;
+        let shift = if beyond.is_periodized() {
+            1 - taps / 2
+        } else {
+            2 - taps
+        };
         Self {
             beyond,
             samples,
             coefficients,
+            shift,
             pairs,
         }
     }
@@ -118,16 +140,6 @@ impl<'a, F: Real> Frame<'a, F> {
     /// Half the taps, `L / 2`: as many pairs of samples belong to a coefficient.
     pub(super) const fn half(&self) -> usize {
         self.pairs.len() / 2
-    }
-
-    /// The first sample of coefficient 0.
-    #[inline(always)]
-    pub(super) const fn shift(&self) -> isize {
-        if self.beyond.is_periodized() {
-            1 - self.half() as isize
-        } else {
-            2 - self.pairs.len() as isize
-        }
     }
 
     fn chunk(&self) -> usize {
@@ -149,6 +161,13 @@ impl<'a, F: Real> Frame<'a, F> {
         T: Element<Real = F>,
         U: Element<Real = F>,
     {
+        if self.is_summed_in_double() {
+            for (k, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                let sample = |at: usize| rest(samples, at);
+                self.sum_in_double(k, sample, &mut Apart(from_mut(low), from_mut(high)));
+            }
+            return;
+        }
         let chunk = self.chunk();
         // Two taps see their own pair of samples only, the first at index 0.
         let done = if self.pairs.len() == 2 && factors.is_none() {
@@ -160,7 +179,7 @@ impl<'a, F: Real> Frame<'a, F> {
         let [low, high] = [low, high].map(|band| band.get_mut(done..).unwrap_or_default());
         let bands = low.chunks_mut(chunk).zip(high.chunks_mut(chunk));
         for (index, (low, high)) in bands.enumerate() {
-            let first = 2 * (done + index * chunk) as isize + self.shift();
+            let first = 2 * (done + index * chunk) as isize + self.shift;
             let count = low.len() + self.half() - 1;
             let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) else {
                 return;
@@ -195,7 +214,7 @@ impl<'a, F: Real> Frame<'a, F> {
             for start in covering.clone().step_by(chunk) {
                 let count = chunk.min((covering.end - start) as usize);
                 let [even, odd] = self.lift_pairs::<L, _>(factors, bands, start, count, scratch);
-                let first = 2 * start + self.shift();
+                let first = 2 * start + self.shift;
                 if part == 0 {
                     join::<L, _, _>(even, odd, first, samples);
                     continue;
@@ -263,16 +282,79 @@ impl<'a, F: Real> Frame<'a, F> {
         }
     }
 
+    /// Whether sums in `F` would lose too much: where a line shorter than the filters is continued to many
+    /// times its size, and `F` is not f64 already.
+    #[inline(always)]
+    pub(super) fn is_summed_in_double(&self) -> bool {
+        use ExtensionMode::{Antireflect, Smooth};
+        size_of::<F>() < size_of::<f64>()
+            && self.samples < self.pairs.len()
+            && matches!(self.beyond, Beyond::Extension(Smooth | Antireflect))
+    }
+
+    /// Coefficient `k` of either band, of as many lines side by side as there are places. `row` has their
+    /// samples at an index.
+    #[inline(never)]
+    pub(super) fn sum_in_double<'r, T: Element<Real = F>>(
+        &self,
+        k: usize,
+        row: impl Fn(usize) -> &'r [T],
+        sink: &mut impl Sink<F>,
+    ) {
+        // What each of the line's own samples is multiplied by, if it is among the coefficient's at all.
+        let mut taps = [None; MAX_TAPS];
+        for (index, pair) in (2 * k as isize + self.shift..).zip(self.pairs) {
+            for (at, weight) in self.beyond.sample(index, self.samples) {
+                if let (Some(taps), true) = (taps.get_mut(at), weight != 0) {
+                    let [low, high] = taps.unwrap_or([0.0; 2]);
+                    let [of_low, of_high] = pair.map(|tap| f64::from(weight) * tap.to_f64());
+                    *taps = Some([low + of_low, high + of_high]);
+                }
+            }
+        }
+        for place in 0..sink.length() {
+            let mut sums = [0.0; 2];
+            for (at, taps) in taps.iter().enumerate() {
+                if let (Some(taps), Some(sample)) = (taps, row(at).get(place)) {
+                    let sample = sample.to_real().to_f64();
+                    sums = [sums[0] + taps[0] * sample, sums[1] + taps[1] * sample];
+                }
+            }
+            sink.put(place, sums.map(F::from_f64));
+        }
+    }
+
+    /// Coefficients from a line's two halves, of which the odd one lies behind the even one; what is beyond
+    /// the line's ends is filled in.
+    #[inline(always)]
+    pub(super) fn filter_line<L: Lanes<F>>(
+        &self,
+        extension: &Extension<'_, F>,
+        line: &mut [F],
+        low: &mut [F],
+        high: &mut [F],
+    ) {
+        if self.is_summed_in_double() {
+            for (k, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                let sample = |at: usize| rest(line, self.place(at as isize));
+                self.sum_in_double(k, sample, &mut Apart(from_mut(low), from_mut(high)));
+            }
+            return;
+        }
+        extension.apply(line);
+        self.filter::<L, _>(split(line, self.half_length()), low, high);
+    }
+
     /// Coefficients from the even and the odd samples of theirs.
     #[inline(always)]
-    pub(super) fn filter<L, U>(&self, (even, odd): (&[F], &[F]), low: &mut [U], high: &mut [U])
+    fn filter<L, U>(&self, (even, odd): (&[F], &[F]), low: &mut [U], high: &mut [U])
     where
         L: Lanes<F>,
         U: Element<Real = F>,
     {
         let terms = Terms {
             taps: self.pairs,
-            inputs: |pair| [even, odd].map(|half| half.get(pair..).unwrap_or_default()),
+            inputs: Forwards([even, odd]),
         };
         combine::<L, _, _, _>(&terms, &mut Apart(low, high));
     }
@@ -293,13 +375,15 @@ impl<'a, F: Real> Frame<'a, F> {
             even.get_mut(inside.clone()).unwrap_or_default(),
             odd.get_mut(inside.clone()).unwrap_or_default(),
         );
-        for outside in [0..inside.start, inside.end..even.len()] {
-            for pair in outside {
-                let index = first + 2 * pair as isize;
-                if let (Some(even), Some(odd)) = (even.get_mut(pair), odd.get_mut(pair)) {
-                    *even = self.sample(samples, index);
-                    *odd = self.sample(samples, index + 1);
-                }
+        let outside = [0..inside.start, inside.end..even.len()];
+        for (before, outside) in [true, false].into_iter().zip(outside) {
+            let copy = self.beyond.first_copy(before, samples.len());
+            let start = first + 2 * outside.start as isize;
+            let [even, odd] = [&mut *even, &mut *odd]
+                .map(|half| half.get_mut(outside.clone()).unwrap_or_default());
+            for (index, (even, odd)) in (start..).step_by(2).zip(even.iter_mut().zip(odd)) {
+                *even = self.sample(samples, index, copy);
+                *odd = self.sample(samples, index + 1, copy);
             }
         }
     }
@@ -312,7 +396,7 @@ impl<'a, F: Real> Frame<'a, F> {
     /// Of the halves of a line, where its own even and odd samples go.
     #[inline(always)]
     pub(super) fn own<'h>(&self, (even, odd): (&'h mut [F], &'h mut [F])) -> [&'h mut [F]; 2] {
-        let before = -self.shift() as usize;
+        let before = -self.shift as usize;
         if before.is_multiple_of(2) {
             let own = |half: &'h mut [F]| half.get_mut(before / 2..).unwrap_or_default();
             [own(even), own(odd)]
@@ -341,13 +425,13 @@ impl<'a, F: Real> Frame<'a, F> {
 
     /// The indices beyond the ends of a line that its coefficients see.
     fn beyond_ends(&self) -> impl Iterator<Item = isize> {
-        let end = self.shift() + 2 * self.half_length() as isize;
-        (self.shift()..0).chain(self.samples as isize..end)
+        let end = self.shift + 2 * self.half_length() as isize;
+        (self.shift..0).chain(self.samples as isize..end)
     }
 
     /// Where a line's two halves have the sample at `index`.
     fn place(&self, index: isize) -> usize {
-        let place = (index - self.shift()) as usize;
+        let place = (index - self.shift) as usize;
         place / 2 + place % 2 * self.half_length()
     }
 
@@ -383,15 +467,27 @@ impl<'a, F: Real> Frame<'a, F> {
         terms.map(|(at, weight)| (at, F::from(weight)))
     }
 
-    /// The sample at an index that may be outside the line.
-    fn sample<T: Element<Real = F>>(&self, samples: &[T], index: isize) -> F {
-        if let Beyond::Extension(mode) = self.beyond
-            && let Some((at, negated)) = mode.mirrored(index, samples.len())
-            && let Some(sample) = samples.get(at)
-        {
-            let sample = sample.to_real();
-            return if negated { F::zero() - sample } else { sample };
+    /// The sample at an index that may be outside the line, beyond the end that the copy is of.
+    #[inline(always)]
+    fn sample<T: Element<Real = F>>(
+        &self,
+        samples: &[T],
+        index: isize,
+        copy: Option<FirstCopy>,
+    ) -> F {
+        if let Some(sample) = samples.get(index as usize) {
+            return sample.to_real();
         }
+        match copy.and_then(|copy| Some((samples.get(copy.place(index))?, copy.is_negated))) {
+            Some((sample, false)) => sample.to_real(),
+            Some((sample, true)) => F::zero() - sample.to_real(),
+            None => self.sum(samples, index),
+        }
+    }
+
+    /// The same for all that an extension may be made of.
+    #[inline(never)]
+    fn sum<T: Element<Real = F>>(&self, samples: &[T], index: isize) -> F {
         let mut sum = F::zero();
         for (at, weight) in self.beyond.sample(index, samples.len()) {
             if let (Some(sample), true) = (samples.get(at), weight != 0) {
@@ -418,14 +514,14 @@ impl<'a, F: Real> Frame<'a, F> {
         let length = samples.len() as isize;
         let covering = self.pairs_covering(0..length);
         let inner = self.inner_pairs(length);
-        let start = 2 * inner.start + self.shift();
-        let end = 2 * inner.end + self.shift();
+        let start = 2 * inner.start + self.shift;
+        let end = 2 * inner.end + self.shift;
         let own = start.max(0) as usize..end.max(0) as usize;
         if let Some(samples) = samples.get_mut(own).filter(|_| !inner.is_empty()) {
-            let first = inner.start as usize;
+            let first = inner.start as usize + 1 - self.half();
             let terms = Terms {
                 taps: self.pairs,
-                inputs: |back| [low, high].map(|band| band.get(first - back..).unwrap_or_default()),
+                inputs: Backwards([low, high].map(|band| rest(band, first))),
             };
             combine::<L, _, _, _>(&terms, &mut Joined(samples));
         }
@@ -465,8 +561,8 @@ impl<'a, F: Real> Frame<'a, F> {
     /// The pairs of samples that are inside a line and belong to coefficients inside the bands only.
     #[inline(always)]
     fn inner_pairs(&self, length: isize) -> Range<isize> {
-        let first = ((1 - self.shift()) >> 1).max(self.half() as isize - 1);
-        let last = (length - self.shift()) >> 1;
+        let first = ((1 - self.shift) >> 1).max(self.half() as isize - 1);
+        let last = (length - self.shift) >> 1;
         let start = first.min(self.pairs_covering(0..length).end);
         start..last.min(self.coefficients as isize).max(start)
     }
@@ -483,8 +579,8 @@ impl<'a, F: Real> Frame<'a, F> {
     /// The pairs of samples `2u + s`, `2u + s + 1`, by `u`, that cover some indices.
     #[inline(always)]
     pub(super) fn pairs_covering(&self, indices: Range<isize>) -> Range<isize> {
-        let start = (indices.start - self.shift()) >> 1;
-        let end = (indices.end - self.shift() + 1) >> 1;
+        let start = (indices.start - self.shift) >> 1;
+        let end = (indices.end - self.shift + 1) >> 1;
         start..end
     }
 
@@ -501,8 +597,8 @@ impl<'a, F: Real> Frame<'a, F> {
             Beyond::Extension(ExtensionMode::Periodization) => [0..0, length..length + length % 2],
             Beyond::Extension(_) => {
                 let last = self.coefficients as isize - 1;
-                let end = 2 * last + self.shift() + self.pairs.len() as isize;
-                [self.shift()..0, length..end.max(length)]
+                let end = 2 * last + self.shift + self.pairs.len() as isize;
+                [self.shift..0, length..end.max(length)]
             }
         }
     }
@@ -705,7 +801,7 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
             self.synthesise::<L>(start, count);
             let [even, odd] = self.halves.each_ref().map(|half| half.iter().take(count));
             let values = even.zip(odd).flat_map(|(&even, &odd)| [even, odd]);
-            for (index, value) in (2 * start + self.frame.shift()..).zip(values) {
+            for (index, value) in (2 * start + self.frame.shift..).zip(values) {
                 visit(index, value);
             }
         }
@@ -730,7 +826,7 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
         let (low, high) = (&*low, &*high);
         let terms = Terms {
             taps: self.frame.pairs,
-            inputs: |back| [low, high].map(|band| band.get(half - 1 - back..).unwrap_or_default()),
+            inputs: Backwards([low, high]),
         };
         let [even, odd] = &mut self.halves;
         if let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) {

@@ -10,8 +10,8 @@ use super::rows::Rows;
 use crate::element::Real;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::{LaneKernel, Lanes};
-use crate::polyphase::{Ahead, Apart, Sink, Split, Terms, combine};
-use crate::slices::{self, split_mut};
+use crate::polyphase::{Ahead, Apart, Each, Sink, Split, Terms, combine};
+use crate::slices::{rest, split_mut};
 use core::array::from_fn;
 use core::ops::Range;
 
@@ -70,7 +70,7 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
                 halves: [&mut *low, &mut *high].map(|line| columns.own(split_mut(line, half))),
             };
             // What the next row of coefficients needs that this one does not.
-            let next = (2 * k as isize + rows.shift() + 2 * rows.half() as isize).max(0) as usize;
+            let next = (2 * k as isize + rows.shift + 2 * rows.half() as isize).max(0) as usize;
             let next = [next, next + 1];
             let mut sink = Ahead {
                 sink: split,
@@ -81,8 +81,7 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
                 (bands.each_mut()).map(|band| band.next().unwrap_or_default());
             let bands = [(low_low, low_high), (high_low, high_high)];
             for (line, (band, other)) in [&mut *low, &mut *high].into_iter().zip(bands) {
-                extension.apply(line);
-                columns.filter::<L, _>(slices::split(line, half), band, other);
+                columns.filter_line::<L>(&extension, line, band, other);
             }
         }
     }
@@ -97,7 +96,12 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
     stride: usize,
     sink: &mut impl Sink<F>,
 ) {
-    let first = 2 * k as isize + frame.shift();
+    if frame.is_summed_in_double() {
+        let row = |at: usize| rest(rows, at * stride);
+        frame.sum_in_double(k, row, sink);
+        return;
+    }
+    let first = 2 * k as isize + frame.shift;
     let mut taps = frame.pairs;
     let inside = first >= 0 && first as usize + taps.len() <= frame.samples;
     let from = rows
@@ -120,7 +124,7 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
         None => from.get(row * stride..).unwrap_or_default(),
         Some(list) => list.rows.get(row).copied().unwrap_or_default(),
     };
-    let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
+    let inputs = Each(|pair| [row(2 * pair), row(2 * pair + 1)]);
     combine::<L, _, _, _>(&Terms { taps, inputs }, sink);
 }
 
@@ -183,7 +187,7 @@ impl<F: Real> LaneKernel<F> for SynthesisePlane<'_, F> {
         for (part, indices) in [target.clone(), before, behind].into_iter().enumerate() {
             for u in rows.pairs_covering(indices.clone()) {
                 let halves = synthesise_pair::<L, _>(self.plane, u, self.bands, pair);
-                for (index, [low, high]) in (2 * u + rows.shift()..).zip(halves) {
+                for (index, [low, high]) in (2 * u + rows.shift..).zip(halves) {
                     if !indices.contains(&index) {
                         continue;
                     }
@@ -238,10 +242,10 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
         rows: rows((u + 1).max(0) as usize),
     };
     // Coefficients that are not there are nothing.
-    let inputs = |back: usize| match frame.coefficient(u - back as isize) {
+    let inputs = Each(|back: usize| match frame.coefficient(u - back as isize) {
         Some(row) => rows(row),
         None => [&[][..]; 2],
-    };
+    });
     combine::<L, _, _, _>(&Terms { taps, inputs }, &mut sink);
 }
 

@@ -72,7 +72,7 @@ impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
         for (part, indices) in parts.into_iter().enumerate() {
             for u in frame.pairs_covering(indices.clone()) {
                 synthesise_rows::<L, _>(frame, u, &self.bands, [&mut *even, &mut *odd]);
-                for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
+                for (index, row) in (2 * u + frame.shift..).zip([&*even, &*odd]) {
                     if !indices.contains(&index) {
                         continue;
                     }
