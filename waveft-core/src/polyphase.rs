@@ -17,7 +17,7 @@ const TILE: usize = 4;
 const LARGE_TILE: usize = 8;
 
 /// How far before its turn memory that is written is asked for, in elements: so far that it has come by
-/// then, also from the next row on. 512 and 4096 are no better.
+/// then, also from the next row on. 512 and 4096 are no better. The few places at an end are not asked for.
 const WRITTEN_AHEAD: usize = 1024;
 
 /// Where results go. Its methods are `#[inline(always)]`.
@@ -66,12 +66,16 @@ impl<'a, T> Inputs<'a, T> for Forwards<'a, T> {
 
 /// Two sequences; those of the last pair begin at the first place, those of a pair one place later than those of the pair
 /// behind it.
-pub(crate) struct Backwards<'a, T>(pub(crate) [&'a [T]; 2]);
+pub(crate) struct Backwards<'a, T> {
+    pub(crate) sequences: [&'a [T]; 2],
+    pub(crate) first: usize,
+}
 
 impl<'a, T> Inputs<'a, T> for Backwards<'a, T> {
     #[inline(always)]
     fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]> {
-        let [first, second] = windows(self.0, at, length, pairs).map(Iterator::rev);
+        let [first, second] =
+            windows(self.sequences, self.first + at, length, pairs).map(Iterator::rev);
         first.zip(second).map(|(first, second)| [first, second])
     }
 }
@@ -228,7 +232,9 @@ impl<F: Real, U: Element<Real = F>> Sink<F> for Apart<'_, U> {
         for (output, sums) in [&mut *self.0, &mut *self.1].into_iter().zip(sums) {
             if let Some(output) = output.get_mut(at..at + N * L::WIDTH) {
                 for (vector, sum) in sums.into_iter().enumerate() {
-                    prefetch(output, vector * L::WIDTH + WRITTEN_AHEAD);
+                    if N >= TILE {
+                        prefetch(output, vector * L::WIDTH + WRITTEN_AHEAD);
+                    }
                     sum.store_to(&mut output[vector * L::WIDTH..]);
                 }
             }
@@ -260,7 +266,9 @@ impl<F: Real, U: Element<Real = F>> Sink<F> for Joined<'_, U> {
             for (vector, (even, odd)) in even.into_iter().zip(odd).enumerate() {
                 let (first, second) = even.interleave(odd);
                 for (at, vector) in [(2 * vector, first), (2 * vector + 1, second)] {
-                    prefetch(samples, at * L::WIDTH + WRITTEN_AHEAD);
+                    if N >= TILE {
+                        prefetch(samples, at * L::WIDTH + WRITTEN_AHEAD);
+                    }
                     vector.store_to(samples.get_mut(at * L::WIDTH..).unwrap_or_default());
                 }
             }

@@ -454,7 +454,7 @@ fn subnormal_numbers_are_numbers() {
     }
 }
 
-/// Those sums in f64 are taken wherever lines are.
+/// Lines shorter than the filters come out the same bits wherever they are.
 #[test]
 fn short_signals_that_grow_beyond_their_ends_are_summed_alike() {
     let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();

@@ -8,6 +8,7 @@
 use crate::element::{Element, Real};
 use crate::extension_mode::{ExtensionMode, FirstCopy};
 use crate::filter_bank::MAX_TAPS;
+use crate::kernel::Kernel;
 use crate::lanes::Lanes;
 use crate::lifting::Step;
 use crate::polyphase::{
@@ -15,6 +16,7 @@ use crate::polyphase::{
     interleave,
 };
 use crate::slices::{rest, split, split_mut};
+use core::marker::PhantomData;
 use core::ops::Range;
 use core::slice::from_mut;
 
@@ -101,26 +103,31 @@ pub(super) enum Direction {
 }
 
 impl<'a, F: Real> Frame<'a, F> {
-    /// Has room for [`taps_len`] elements, where the taps are put.
+    /// With the taps of two filters, or the same from their ends, in a room of [`taps_len`] elements.
+    #[inline(always)]
     pub(super) fn new(
         beyond: Beyond,
-        samples: usize,
-        coefficients: usize,
-        taps: impl Iterator<Item = [F; 2]>,
+        [samples, coefficients]: [usize; 2],
+        filters: [&[F]; 2],
+        is_reversed: bool,
         direction: Direction,
         room: &'a mut [F],
     ) -> Self {
         let (pairs, _) = room.as_chunks_mut();
-        let mut taps = taps.fuse();
-        let (quads, _) = pairs.as_chunks_mut::<2>();
-        for (quad, (first, second)) in quads
-            .iter_mut()
-            .zip(core::iter::from_fn(|| Some((taps.next()?, taps.next()?))))
-        {
-            *quad = match direction {
-                Direction::Gather => [first, second],
-                Direction::Scatter => [[first[0], second[0]], [first[1], second[1]]],
-            };
+        let (fours, _) = pairs.as_chunks_mut();
+        let [low, high] = filters.map(|filter| filter.as_chunks().0.iter());
+        let arranged = |[a, b]: [F; 2], [c, d]: [F; 2]| match direction {
+            Direction::Gather => [[a, c], [b, d]],
+            Direction::Scatter => [[a, b], [c, d]],
+        };
+        if is_reversed {
+            for (four, (&[b, a], &[d, c])) in fours.iter_mut().zip(low.zip(high).rev()) {
+                *four = arranged([a, b], [c, d]);
+            }
+        } else {
+            for (four, (&low, &high)) in fours.iter_mut().zip(low.zip(high)) {
+                *four = arranged(low, high);
+            }
         }
         let taps = pairs.len() as isize;
         let shift = if beyond.is_periodized() {
@@ -161,10 +168,10 @@ impl<'a, F: Real> Frame<'a, F> {
         T: Element<Real = F>,
         U: Element<Real = F>,
     {
-        if self.is_summed_in_double() {
+        if self.outgrows_line() {
             for (k, (low, high)) in low.iter_mut().zip(high).enumerate() {
                 let sample = |at: usize| rest(samples, at);
-                self.sum_in_double(k, sample, &mut Apart(from_mut(low), from_mut(high)));
+                self.sum_own(k, sample, &mut Apart(from_mut(low), from_mut(high)));
             }
             return;
         }
@@ -282,45 +289,47 @@ impl<'a, F: Real> Frame<'a, F> {
         }
     }
 
-    /// Whether sums in `F` would lose too much: where a line shorter than the filters is continued to many
-    /// times its size, and `F` is not f64 already.
+    /// Whether a sum over the extension would lose too much in f32: where a line shorter than the filters is
+    /// continued to many times its size.
     #[inline(always)]
-    pub(super) fn is_summed_in_double(&self) -> bool {
+    pub(super) fn outgrows_line(&self) -> bool {
         use ExtensionMode::{Antireflect, Smooth};
-        size_of::<F>() < size_of::<f64>()
+        size_of::<F>() == size_of::<f32>()
             && self.samples < self.pairs.len()
             && matches!(self.beyond, Beyond::Extension(Smooth | Antireflect))
     }
 
-    /// Coefficient `k` of either band, of as many lines side by side as there are places. `row` has their
-    /// samples at an index.
+    /// Coefficient `k` of either band of as many lines side by side as there are places, from the lines' own
+    /// samples alone. `row` has these at an index.
     #[inline(never)]
-    pub(super) fn sum_in_double<'r, T: Element<Real = F>>(
+    pub(super) fn sum_own<'r, T: Element<Real = F>>(
         &self,
         k: usize,
         row: impl Fn(usize) -> &'r [T],
         sink: &mut impl Sink<F>,
     ) {
-        // What each of the line's own samples is multiplied by, if it is among the coefficient's at all.
+        // What each sample is multiplied by in all, if it is among the coefficient's.
         let mut taps = [None; MAX_TAPS];
         for (index, pair) in (2 * k as isize + self.shift..).zip(self.pairs) {
-            for (at, weight) in self.beyond.sample(index, self.samples) {
-                if let (Some(taps), true) = (taps.get_mut(at), weight != 0) {
-                    let [low, high] = taps.unwrap_or([0.0; 2]);
-                    let [of_low, of_high] = pair.map(|tap| f64::from(weight) * tap.to_f64());
-                    *taps = Some([low + of_low, high + of_high]);
+            for (at, weight) in self.terms(index) {
+                if let Some(taps) = taps.get_mut(at) {
+                    let sums: &mut [Sum<F>; 2] = taps.get_or_insert([Sum::ZERO; 2]);
+                    for (sum, &tap) in sums.iter_mut().zip(pair) {
+                        sum.add_product(tap, weight);
+                    }
                 }
             }
         }
+        let taps = taps.map(|sums| sums.map(|sums| sums.map(Sum::rounded)));
         for place in 0..sink.length() {
-            let mut sums = [0.0; 2];
+            let mut sums = [F::zero(); 2];
             for (at, taps) in taps.iter().enumerate() {
                 if let (Some(taps), Some(sample)) = (taps, row(at).get(place)) {
-                    let sample = sample.to_real().to_f64();
+                    let sample = sample.to_real();
                     sums = [sums[0] + taps[0] * sample, sums[1] + taps[1] * sample];
                 }
             }
-            sink.put(place, sums.map(F::from_f64));
+            sink.put(place, sums);
         }
     }
 
@@ -334,10 +343,10 @@ impl<'a, F: Real> Frame<'a, F> {
         low: &mut [F],
         high: &mut [F],
     ) {
-        if self.is_summed_in_double() {
+        if self.outgrows_line() {
             for (k, (low, high)) in low.iter_mut().zip(high).enumerate() {
                 let sample = |at: usize| rest(line, self.place(at as isize));
-                self.sum_in_double(k, sample, &mut Apart(from_mut(low), from_mut(high)));
+                self.sum_own(k, sample, &mut Apart(from_mut(low), from_mut(high)));
             }
             return;
         }
@@ -514,14 +523,15 @@ impl<'a, F: Real> Frame<'a, F> {
         let length = samples.len() as isize;
         let covering = self.pairs_covering(0..length);
         let inner = self.inner_pairs(length);
-        let start = 2 * inner.start + self.shift;
-        let end = 2 * inner.end + self.shift;
-        let own = start.max(0) as usize..end.max(0) as usize;
-        if let Some(samples) = samples.get_mut(own).filter(|_| !inner.is_empty()) {
-            let first = inner.start as usize + 1 - self.half();
+        let [start, end] = [inner.start, inner.end].map(|pair| 2 * pair + self.shift);
+        // None before the line, where there are none at all.
+        if let Some(samples) = samples.get_mut(start as usize..end as usize) {
             let terms = Terms {
                 taps: self.pairs,
-                inputs: Backwards([low, high].map(|band| rest(band, first))),
+                inputs: Backwards {
+                    sequences: [low, high],
+                    first: inner.start as usize + 1 - self.half(),
+                },
             };
             combine::<L, _, _, _>(&terms, &mut Joined(samples));
         }
@@ -532,30 +542,21 @@ impl<'a, F: Real> Frame<'a, F> {
         let chunk = self.chunk();
         let (pairs, scratch) = split_mut(scratch, 2 * chunk);
         let (even, odd) = pairs.split_at_mut(pairs.len() / 2);
-        let mut edges = Edges {
+        L::outline(Edges::<L, _, _, _> {
             frame: self,
             bands: [low, high],
+            samples,
+            parts: [
+                covering.start..inner.start,
+                inner.end..covering.end,
+                self.pairs_covering(outside[0].clone()),
+                self.pairs_covering(outside[1].clone()),
+            ],
+            outside,
             halves: [even, odd],
             scratch,
-        };
-        // First what is inside the line, then what its extension takes there.
-        let inside = [covering.start..inner.start, inner.end..covering.end];
-        let folded = outside
-            .each_ref()
-            .map(|range| self.pairs_covering(range.clone()));
-        for (part, pairs) in inside.into_iter().chain(folded).enumerate() {
-            let folded = part.checked_sub(2).and_then(|part| outside.get(part));
-            edges.each::<L>(pairs, |index, value| match folded {
-                Some(outside) if outside.contains(&index) => self.fold(samples, index, value),
-                Some(_) => {}
-                None => {
-                    let at = usize::try_from(index).ok();
-                    if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
-                        *sample = U::from_real(value);
-                    }
-                }
-            });
-        }
+            lanes: PhantomData,
+        });
     }
 
     /// The pairs of samples that are inside a line and belong to coefficients inside the bands only.
@@ -781,35 +782,110 @@ impl<F: Real> Extension<'_, F> {
     }
 }
 
+/// A sum of f32, and what its parts lost to rounding.
+#[derive(Clone, Copy)]
+struct Sum<F> {
+    sum: F,
+    lost: F,
+}
+
+impl<F: Real> Sum<F> {
+    const ZERO: Self = Self {
+        sum: F::ZERO,
+        lost: F::ZERO,
+    };
+
+    /// Adds `tap · weight`, which is an integer below 2¹².
+    fn add_product(&mut self, tap: F, weight: F) {
+        // Either half of the tap has 12 bits, so that its product is exact.
+        let scaled = tap * F::from(4097);
+        let upper = scaled - (scaled - tap);
+        for part in [upper, tap - upper] {
+            let value = part * weight;
+            let sum = self.sum + value;
+            let added = sum - self.sum;
+            self.lost += (self.sum - (sum - added)) + (value - added);
+            self.sum = sum;
+        }
+    }
+
+    fn rounded(self) -> F {
+        self.sum + self.lost
+    }
+}
+
 /// Synthesis of pairs of samples that are not like the others.
-struct Edges<'a, F, T> {
+struct Edges<'a, L, F, T, U> {
     frame: &'a Frame<'a, F>,
     bands: [&'a [T]; 2],
+    samples: &'a mut [U],
+    /// Two that are inside the line, and two that its extension takes there.
+    parts: [Range<isize>; 4],
+    /// The samples that the latter two are there for.
+    outside: [Range<isize>; 2],
     /// A chunk of even and of odd samples.
     halves: [&'a mut [F]; 2],
     /// A chunk and more of either band's coefficients.
     scratch: &'a mut [F],
+    lanes: PhantomData<L>,
 }
 
-impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
-    /// Visits each sample of some pairs with its index.
+impl<L, F, T, U> Kernel for Edges<'_, L, F, T, U>
+where
+    L: Lanes<F>,
+    F: Real,
+    T: Element<Real = F>,
+    U: Element<Real = F>,
+{
+    type Output = ();
+
     #[inline(always)]
-    fn each<L: Lanes<F>>(&mut self, pairs: Range<isize>, mut visit: impl FnMut(isize, F)) {
+    fn run(mut self) {
         let chunk = self.halves[0].len().max(1);
-        for start in pairs.clone().step_by(chunk) {
-            let count = chunk.min((pairs.end - start) as usize);
-            self.synthesise::<L>(start, count);
-            let [even, odd] = self.halves.each_ref().map(|half| half.iter().take(count));
-            let values = even.zip(odd).flat_map(|(&even, &odd)| [even, odd]);
-            for (index, value) in (2 * start + self.frame.shift..).zip(values) {
-                visit(index, value);
+        for (part, pairs) in self.parts.clone().into_iter().enumerate() {
+            let outside = part.checked_sub(2).and_then(|part| self.outside.get(part));
+            let outside = outside.cloned();
+            for start in pairs.clone().step_by(chunk) {
+                let count = chunk.min((pairs.end - start) as usize);
+                self.synthesise(start, count);
+                self.place(start, count, outside.clone());
+            }
+        }
+    }
+}
+
+impl<L, F, T, U> Edges<'_, L, F, T, U>
+where
+    L: Lanes<F>,
+    F: Real,
+    T: Element<Real = F>,
+    U: Element<Real = F>,
+{
+    /// Writes each sample of the pairs from `start` that is inside the line, or adds each that is outside to those that it
+    /// is made from.
+    #[inline(always)]
+    fn place(&mut self, start: isize, count: usize, outside: Option<Range<isize>>) {
+        let [even, odd] = self.halves.each_ref().map(|half| half.iter().take(count));
+        let values = even.zip(odd).flat_map(|(&even, &odd)| [even, odd]);
+        for (index, value) in (2 * start + self.frame.shift..).zip(values) {
+            match &outside {
+                None => {
+                    if let Some(sample) = self.samples.get_mut(index as usize) {
+                        *sample = U::from_real(value);
+                    }
+                }
+                Some(outside) => {
+                    if outside.contains(&index) {
+                        self.frame.fold(self.samples, index, value);
+                    }
+                }
             }
         }
     }
 
     /// The pairs from `start`, through copies of their coefficients.
     #[inline(always)]
-    fn synthesise<L: Lanes<F>>(&mut self, start: isize, count: usize) {
+    fn synthesise(&mut self, start: isize, count: usize) {
         let half = self.frame.half();
         // Coefficients from `u − (L/2 − 1)` for the first pair to `u` for the last.
         let first = start + 1 - half as isize;
@@ -826,7 +902,10 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
         let (low, high) = (&*low, &*high);
         let terms = Terms {
             taps: self.frame.pairs,
-            inputs: Backwards([low, high]),
+            inputs: Backwards {
+                sequences: [low, high],
+                first: 0,
+            },
         };
         let [even, odd] = &mut self.halves;
         if let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) {

@@ -11,7 +11,7 @@ use crate::error::{Error, check_rows, check_scratch};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::FilterBank;
 use crate::isa::Isa;
-use crate::slices::{split, split_mut};
+use crate::slices::{pieces, pieces_mut, split, split_mut};
 use core::mem::take;
 use core::ops::Range;
 
@@ -748,7 +748,7 @@ fn analyse_level<F: Real, const D: usize>(
             },
         ),
         [rows, columns] => {
-            let mut details = details.chunks_exact_mut(approximation.len().max(1));
+            let mut details = pieces_mut(details, approximation.len());
             let mut detail = || details.next().unwrap_or_default();
             F::analyse_plane(
                 isa,
@@ -785,18 +785,15 @@ fn analyse_axes<F: Real, const D: usize>(
     let mut shape = frames.each_ref().map(|frame| frame.samples);
     copy(data, from, product(shape));
     for (axis, frame) in frames.iter().enumerate() {
-        // Nothing here is zero, which the compiler cannot know: it would have chunks of nothing panic.
-        let before = product(shape).max(1);
+        let before = product(shape);
         let after = frame.coefficients * before / shape[axis].max(1);
-        let arrays = from
-            .chunks_exact(before)
-            .zip(to.chunks_exact_mut((2 * after).max(1)));
+        let arrays = pieces(from, before).zip(pieces_mut(to, 2 * after));
         for (array, bands) in arrays.take(1 << axis) {
             let (low, high) = split_mut(bands, after);
             let inner: usize = shape.iter().skip(axis + 1).product();
-            let blocks = array.chunks_exact((frame.samples * inner).max(1));
-            let size = (frame.coefficients * inner).max(1);
-            let bands = low.chunks_exact_mut(size).zip(high.chunks_exact_mut(size));
+            let blocks = pieces(array, frame.samples * inner);
+            let size = frame.coefficients * inner;
+            let bands = pieces_mut(low, size).zip(pieces_mut(high, size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
                     F::analyse_line(
@@ -852,7 +849,7 @@ fn synthesise_level<F: Real, const D: usize>(
             },
         ),
         [rows, columns] => {
-            let mut details = details.chunks_exact(approximation.len().max(1));
+            let mut details = pieces(details, approximation.len());
             let mut detail = || details.next().unwrap_or_default();
             F::synthesise_plane(
                 isa,
@@ -891,18 +888,15 @@ fn synthesise_axes<F: Real, const D: usize>(
     copy(details, others, details.len());
     let mut shape = frames.each_ref().map(|frame| frame.coefficients);
     for (axis, frame) in frames.iter().enumerate().rev() {
-        // As in analysis.
         let before = product(shape);
-        let after = (frame.samples * before / shape[axis].max(1)).max(1);
-        let arrays = from
-            .chunks_exact((2 * before).max(1))
-            .zip(to.chunks_exact_mut(after));
+        let after = frame.samples * before / shape[axis].max(1);
+        let arrays = pieces(from, 2 * before).zip(pieces_mut(to, after));
         for (bands, array) in arrays.take(1 << axis) {
             let (low, high) = split(bands, before);
             let inner: usize = shape.iter().skip(axis + 1).product();
-            let blocks = array.chunks_exact_mut((frame.samples * inner).max(1));
-            let size = (frame.coefficients * inner).max(1);
-            let bands = low.chunks_exact(size).zip(high.chunks_exact(size));
+            let blocks = pieces_mut(array, frame.samples * inner);
+            let size = frame.coefficients * inner;
+            let bands = pieces(low, size).zip(pieces(high, size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
                     F::synthesise_line(

@@ -11,7 +11,7 @@ use crate::element::Real;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::{LaneKernel, Lanes};
 use crate::polyphase::{Ahead, Apart, Each, Sink, Split, Terms, combine};
-use crate::slices::{rest, split_mut};
+use crate::slices::{pieces_mut, rest, split_mut};
 use core::array::from_fn;
 use core::ops::Range;
 
@@ -61,9 +61,9 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
         let extension = columns.extension();
         let (low, scratch) = split_mut(self.scratch, 2 * half);
         let high = scratch.get_mut(..2 * half).unwrap_or_default();
-        let width = columns.coefficients.max(1);
-        let count = self.bands[0].len() / width;
-        let mut bands = (self.bands).map(|band| band.chunks_exact_mut(width));
+        let width = columns.coefficients;
+        let count = self.bands[0].len().checked_div(width).unwrap_or(0);
+        let mut bands = (self.bands).map(|band| pieces_mut(band, width));
         for k in self.first..rows.coefficients.min(self.first + count) {
             let split = Split {
                 length: columns.samples,
@@ -96,9 +96,9 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
     stride: usize,
     sink: &mut impl Sink<F>,
 ) {
-    if frame.is_summed_in_double() {
+    if frame.outgrows_line() {
         let row = |at: usize| rest(rows, at * stride);
-        frame.sum_in_double(k, row, sink);
+        frame.sum_own(k, row, sink);
         return;
     }
     let first = 2 * k as isize + frame.shift;
@@ -213,7 +213,7 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
     pair: &'p mut [F],
 ) -> [[&'p [F]; 2]; 2] {
     let width = plane.columns.coefficients;
-    let mut parts = pair.chunks_exact_mut(width.max(1));
+    let mut parts = pieces_mut(pair, width);
     let mut rows: [[&mut [F]; 2]; 2] = from_fn(|_| from_fn(|_| parts.next().unwrap_or_default()));
     let bands = [[low_low, high_low], [low_high, high_high]];
     for (bands, [even, odd]) in bands.into_iter().zip(&mut rows) {
