@@ -95,9 +95,27 @@ fn windows<T>(
 }
 
 /// Inputs, and the two taps that each is multiplied by: for each pair the first input's, then the second's.
-pub(crate) struct Terms<'t, F, I> {
-    pub(crate) taps: &'t [[F; 2]],
+pub(crate) struct Terms<C, I> {
+    pub(crate) taps: C,
     pub(crate) inputs: I,
+}
+
+/// The taps of pairs of inputs.
+pub(crate) trait Taps<'t, F: 't>: ExactSizeIterator<Item = [&'t [F; 2]; 2]> + Clone {}
+
+impl<'t, F: 't, C: ExactSizeIterator<Item = [&'t [F; 2]; 2]> + Clone> Taps<'t, F> for C {}
+
+/// Those of inputs one after the other.
+#[inline(always)]
+pub(crate) fn in_turns<F>(taps: &[[F; 2]]) -> impl Taps<'_, F> {
+    taps.as_chunks().0.iter().map(<[[F; 2]; 2]>::each_ref)
+}
+
+/// Those of the first and of the second inputs.
+#[inline(always)]
+pub(crate) fn side_by_side<'t, F>([first, second]: [&'t [F]; 2]) -> impl Taps<'t, F> {
+    let pairs = first.as_chunks().0.iter().zip(second.as_chunks().0);
+    pairs.map(|(first, second)| [first, second])
 }
 
 /// `outputs[c][k] = Σⱼ taps[j][c] · inputs(j / 2)[j mod 2][k]`.
@@ -105,8 +123,10 @@ pub(crate) struct Terms<'t, F, I> {
 /// Each sum is taken in the order of `j` from zero, whatever `k`. Cost: 2 multiply-adds an input and
 /// place.
 #[inline(always)]
-pub(crate) fn combine<'a, L, F, T, S>(terms: &Terms<'_, F, impl Inputs<'a, T>>, sink: &mut S)
-where
+pub(crate) fn combine<'t, 'a, L, F, T, S>(
+    terms: &Terms<impl Taps<'t, F>, impl Inputs<'a, T>>,
+    sink: &mut S,
+) where
     L: Lanes<F>,
     S: Sink<F>,
     F: Real,
@@ -142,8 +162,8 @@ where
 
 /// `N` vectors of each output, from place `at`.
 #[inline(always)]
-fn sums<'a, const N: usize, L, F, T>(
-    terms: &Terms<'_, F, impl Inputs<'a, T>>,
+fn sums<'t, 'a, const N: usize, L, F, T>(
+    terms: &Terms<impl Taps<'t, F>, impl Inputs<'a, T>>,
     at: usize,
 ) -> [[L; N]; 2]
 where
@@ -153,14 +173,14 @@ where
 {
     let mut sums = [[L::splat(F::zero()); N]; 2];
     let length = N * L::WIDTH;
-    let (taps, _) = terms.taps.as_chunks::<2>();
+    let taps = terms.taps.clone();
     let inputs = terms.inputs.places(at, length, taps.len());
-    for (taps, [first, second]) in taps.iter().zip(inputs) {
+    for (taps, [first, second]) in taps.zip(inputs) {
         if first.len() == length {
-            add(&mut sums, &taps[0], first);
+            add(&mut sums, taps[0], first);
         }
         if second.len() == length {
-            add(&mut sums, &taps[1], second);
+            add(&mut sums, taps[1], second);
         }
     }
     sums
@@ -185,17 +205,19 @@ where
 
 /// Fewer places than a vector has, by the same multiply-adds.
 #[inline(always)]
-fn combine_short<'a, L, F, T>(terms: &Terms<'_, F, impl Inputs<'a, T>>, sink: &mut impl Sink<F>)
-where
+fn combine_short<'t, 'a, L, F, T>(
+    terms: &Terms<impl Taps<'t, F>, impl Inputs<'a, T>>,
+    sink: &mut impl Sink<F>,
+) where
     L: Lanes<F>,
     F: Real,
     T: Element<Real = F> + 'a,
 {
     let length = sink.length();
     let mut sums = [[L::splat(F::zero()); 1]; 2];
-    let (taps, _) = terms.taps.as_chunks::<2>();
+    let taps = terms.taps.clone();
     let inputs = terms.inputs.places(0, length, taps.len());
-    for (taps, inputs) in taps.iter().zip(inputs) {
+    for (taps, inputs) in taps.zip(inputs) {
         for (input, taps) in inputs.into_iter().zip(taps) {
             let mut values = [F::zero(); MOST_LANES];
             for (value, element) in values.iter_mut().zip(input).take(length) {

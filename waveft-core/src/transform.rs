@@ -110,7 +110,7 @@ use crate::isa::Isa;
 use crate::lifting::{Lifting, Step};
 use crate::slices::split_mut;
 use frame::{Beyond, Direction, Factors, Frame, taps_len};
-use kernels::{Analyse, Synthesise};
+use kernels::{Analyse, Join, Synthesise};
 pub use levels::{Band, Wavedec};
 
 /// How a line is transformed. The results are the same but for rounding.
@@ -135,7 +135,7 @@ pub enum Algorithm {
 ///
 /// let signal = [1.0f64, 2.0, 4.0, 3.0, 2.0];
 /// let (mut approximation, mut detail, mut back) = ([0.0; 4], [0.0; 4], [0.0; 6]);
-/// let mut scratch = [0.0; 32];
+/// let mut scratch = [0.0; 40];
 /// assert!(dwt.scratch_len() <= scratch.len());
 /// dwt.forward(&signal, &mut approximation, &mut detail, &mut scratch)?;
 /// dwt.inverse(&approximation, &detail, &mut back, &mut scratch)?;
@@ -236,7 +236,7 @@ impl<'a, F: Real> Dwt<'a, F> {
         self.length.next_multiple_of(2)
     }
 
-    /// Elements of scratch that a line needs: `2L + O(min(N, 2048))`. What they hold is of no account before, and
+    /// Elements of scratch that a line needs: `O(L + min(N, 2048))`. What they hold is of no account before, and
     /// unspecified after.
     #[must_use]
     pub const fn scratch_len(&self) -> usize {
@@ -286,12 +286,34 @@ impl<'a, F: Real> Dwt<'a, F> {
     ) -> Result<(), Error> {
         let found = [signal.len(), approximation.len(), detail.len()];
         self.check(self.reconstructed_length(), found, scratch)?;
+        if self.mode != ExtensionMode::Periodization && self.algorithm() == Algorithm::Direct {
+            // Of so many samples none belongs to a coefficient that is not there.
+            let kernel = Join {
+                filters: [self.bank.rec_lo(), self.bank.rec_hi()],
+                bands: [approximation, detail],
+                signal,
+            };
+            T::join_line(self.isa, kernel);
+        } else {
+            self.inverse_by_frame(approximation, detail, signal, scratch);
+        }
+        Ok(())
+    }
+
+    /// [`inverse`](Self::inverse) around the ends or in factors, out of the way of the other.
+    #[inline(never)]
+    fn inverse_by_frame<T: Element<Real = F>>(
+        &self,
+        approximation: &[T],
+        detail: &[T],
+        signal: &mut [T],
+        scratch: &mut [F],
+    ) {
         let bands = [approximation, detail];
         let (room, scratch) = split_mut(scratch, taps_len(self.bank.taps()));
         let frame = &self.inverse_frame(self.reconstructed_length(), Direction::Scatter, room);
         let steps = self.lifting(Lifting::synthesis_steps, Lifting::inverse_scales);
         self.synthesise(frame, steps.as_ref(), bands, signal, scratch);
-        Ok(())
     }
 
     /// The adjoint of analysis, `Aᵀ`: from [`band_length`](Self::band_length) coefficients in each band to `N` samples,

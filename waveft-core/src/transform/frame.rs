@@ -10,10 +10,10 @@ use crate::extension_mode::{ExtensionMode, FirstCopy};
 use crate::filter_bank::MAX_TAPS;
 use crate::kernel::Kernel;
 use crate::lanes::Lanes;
-use crate::lifting::Step;
+use crate::lifting::{MOST_STEPS, Step};
 use crate::polyphase::{
     Apart, Backwards, Forwards, Joined, Sink, Terms, combine, combine_pairs, deinterleave,
-    interleave,
+    in_turns, interleave,
 };
 use crate::slices::{rest, split, split_mut};
 use core::marker::PhantomData;
@@ -362,7 +362,7 @@ impl<'a, F: Real> Frame<'a, F> {
         U: Element<Real = F>,
     {
         let terms = Terms {
-            taps: self.pairs,
+            taps: in_turns(self.pairs),
             inputs: Forwards([even, odd]),
         };
         combine::<L, _, _, _>(&terms, &mut Apart(low, high));
@@ -527,7 +527,7 @@ impl<'a, F: Real> Frame<'a, F> {
         // None before the line, where there are none at all.
         if let Some(samples) = samples.get_mut(start as usize..end as usize) {
             let terms = Terms {
-                taps: self.pairs,
+                taps: in_turns(self.pairs),
                 inputs: Backwards {
                     sequences: [low, high],
                     first: inner.start as usize + 1 - self.half(),
@@ -642,7 +642,7 @@ pub(super) const fn scratch_len(coefficients: usize, taps: usize) -> usize {
 /// An operator in factors: the first `count` of the steps.
 #[derive(Clone, Copy)]
 pub(super) struct Factors<F> {
-    steps: [Step<F>; MAX_TAPS / 2 + 1],
+    steps: [Step<F>; MOST_STEPS],
     count: usize,
     scales: [F; 2],
     offsets: [usize; 2],
@@ -901,7 +901,7 @@ where
         }
         let (low, high) = (&*low, &*high);
         let terms = Terms {
-            taps: self.frame.pairs,
+            taps: in_turns(self.frame.pairs),
             inputs: Backwards {
                 sequences: [low, high],
                 first: 0,

@@ -10,7 +10,7 @@ use super::rows::Rows;
 use crate::element::Real;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::{LaneKernel, Lanes};
-use crate::polyphase::{Ahead, Apart, Each, Sink, Split, Terms, combine};
+use crate::polyphase::{Ahead, Apart, Each, Sink, Split, Terms, combine, in_turns};
 use crate::slices::{pieces_mut, rest, split_mut};
 use core::array::from_fn;
 use core::ops::Range;
@@ -125,6 +125,7 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
         Some(list) => list.rows.get(row).copied().unwrap_or_default(),
     };
     let inputs = Each(|pair| [row(2 * pair), row(2 * pair + 1)]);
+    let taps = in_turns(taps);
     combine::<L, _, _, _>(&Terms { taps, inputs }, sink);
 }
 
@@ -232,7 +233,6 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
     bands: &[Rows<&'b [F]>; 2],
     [even, odd]: [&mut [F]; 2],
 ) {
-    let taps = frame.pairs;
     let rows = |row: usize| {
         let row = |band: &Rows<&'b [F]>| band.data.get(row * band.stride..).unwrap_or_default();
         bands.each_ref().map(row)
@@ -246,6 +246,7 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
         Some(row) => rows(row),
         None => [&[][..]; 2],
     });
+    let taps = in_turns(frame.pairs);
     combine::<L, _, _, _>(&Terms { taps, inputs }, &mut sink);
 }
 
