@@ -119,19 +119,20 @@ impl Isa {
             Self::Avx2 if self.is_available() => unsafe { run_avx2(avx2(work)) },
             _ => {
                 let _ = (avx512, avx2);
-                call(portable(work))
+                run_portable(portable(work))
             }
         }
     }
 }
 
-// Never inlined, so that what a kernel outlines is outlined.
-#[inline(never)]
-pub(crate) fn call<K: Kernel>(kernel: K) -> K::Output {
+// Out of the way of those that choose among several.
+#[cfg_attr(target_arch = "x86_64", inline(never))]
+#[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+fn run_portable<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 
-// Never inlined either.
+// Never inlined, so that what a kernel outlines is outlined.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2")]

@@ -32,7 +32,7 @@ mod portable;
 mod portable;
 
 use crate::element::{Element, Real};
-use crate::isa::{Isa, call};
+use crate::isa::Isa;
 use crate::kernel::Kernel;
 use bytemuck::Pod;
 use core::marker::PhantomData;
@@ -234,6 +234,11 @@ pub(crate) trait LaneKernel<F: Real> {
     type Output;
     /// Does the work.
     fn run<L: Lanes<F>>(self) -> Self::Output;
+}
+
+#[inline(never)]
+fn call<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
 }
 
 /// A kernel with its vectors chosen.
