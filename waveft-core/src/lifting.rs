@@ -179,7 +179,7 @@ impl<F: Real> Step<F> {
         let [first, second] = self.taps;
         let target = self.target.other();
         if self.is_single() {
-            let shift = -self.shift;
+            let shift = self.shift.wrapping_neg();
             return Self {
                 target,
                 shift,
@@ -188,7 +188,8 @@ impl<F: Real> Step<F> {
         }
         Self {
             target,
-            shift: -self.shift - 1,
+            // −shift − 1.
+            shift: !self.shift,
             taps: [second, first],
         }
     }
@@ -199,7 +200,9 @@ impl<F: Real> Step<F> {
             Phase::Even => (a, b),
             Phase::Odd => (b, a),
         };
-        let shift = self.shift + target as i8 - source as i8;
+        // Wraps where steps are nobody's: those of a bank are far from it.
+        let shift = self.shift.wrapping_add_unsigned(target);
+        let shift = shift.wrapping_sub_unsigned(source);
         Self { shift, ..self }
     }
 }
@@ -431,29 +434,17 @@ impl<F: Real> Lifting<'_, F> {
                 found,
             });
         }
-        for is_scattered in [false, true] {
-            let analysis = Operator {
-                filters: [("dec_lo", bank.dec_lo()), ("dec_hi", bank.dec_hi())],
-                is_backwards: true,
-                is_scattered,
-            };
-            let synthesis = Operator {
-                filters: [("rec_lo", bank.rec_lo()), ("rec_hi", bank.rec_hi())],
-                is_backwards: false,
-                is_scattered,
-            };
-            let (with_dec, with_rec): (
-                fn(&Self, &mut [F], &mut [F]),
-                fn(&Self, &mut [F], &mut [F]),
-            ) = if is_scattered {
-                (Self::analysis_adjoint, Self::synthesis)
-            } else {
-                (Self::analysis, Self::synthesis_adjoint)
-            };
-            self.check_operator(with_dec, &analysis)?;
-            self.check_operator(with_rec, &synthesis)?;
-        }
-        Ok(())
+        let dec = [("dec_lo", bank.dec_lo()), ("dec_hi", bank.dec_hi())];
+        let rec = [("rec_lo", bank.rec_lo()), ("rec_hi", bank.rec_hi())];
+        let operator = |filters, is_backwards, is_scattered| Operator {
+            filters,
+            is_backwards,
+            is_scattered,
+        };
+        self.check_operator(Self::analysis, &operator(dec, true, false))?;
+        self.check_operator(Self::synthesis, &operator(rec, false, true))?;
+        self.check_operator(Self::analysis_adjoint, &operator(dec, true, true))?;
+        self.check_operator(Self::synthesis_adjoint, &operator(rec, false, false))
     }
 
     fn check_operator(

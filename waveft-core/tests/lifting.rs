@@ -517,6 +517,12 @@ fn a_bank_of_ones_own_takes_steps_that_are_its_own() {
         refused(Lifting::new(offsets, scales, inverse_scales, &STEPS));
     }
     refused(Lifting::new(offsets, scales, inverse_scales, &STEPS[1..]));
+    for shift in [i8::MIN, i8::MAX] {
+        for second in [0.0, 1.0] {
+            let steps = [Step::new(Phase::Odd, shift, [1.0, second])];
+            refused(Lifting::new([255, 1], scales, inverse_scales, &steps));
+        }
+    }
     refused(Lifting::new(offsets, scales, inverse_scales, &[]));
     let error = DB4.double().with_lifting(LIFTING).unwrap_err();
     assert!(

@@ -524,8 +524,9 @@ impl<'a, F: Real> Frame<'a, F> {
         let covering = self.pairs_covering(0..length);
         let inner = self.inner_pairs(length);
         let [start, end] = [inner.start, inner.end].map(|pair| 2 * pair + self.shift);
-        // None before the line, where there are none at all.
-        if let Some(samples) = samples.get_mut(start as usize..end as usize) {
+        if !inner.is_empty()
+            && let Some(samples) = samples.get_mut(start as usize..end as usize)
+        {
             let terms = Terms {
                 taps: in_turns(self.pairs),
                 inputs: Backwards {
