@@ -3,8 +3,12 @@
 Writes, the same bytes every time:
   waveft-core/src/filter_bank/factors.rs    the steps the library is built from
 
-    python tools/lifting.py            write the file
-    python tools/lifting.py --check    write nothing, fail if it differs
+    python tools/lifting.py                write the file
+    python tools/lifting.py --check        write nothing, fail if it differs
+    python tools/lifting.py --taps FILE    print the steps of a bank of one's own, as Rust
+
+FILE has the analysis filters dec_lo and dec_hi, a line each, of one even number of taps; the more digits, the better. The
+steps go to `FilterBank::with_lifting`, which verifies them.
 
 The analysis filters, sorted into what they take from even and from odd samples, are a 2 x 2 matrix of polynomials in
 the shift z, `(z x)[k] = x[k + 1]`. A lifting step adds a polynomial times one of the arrays to the other, and so
@@ -28,6 +32,7 @@ dmey and PEFT's coif4 do not reconstruct perfectly and so have no such factors.
 """
 
 import argparse
+import collections
 import math
 import pathlib
 import sys
@@ -37,8 +42,11 @@ from filter_banks import DIGITS, ROOT, check_equations, constant_name, exact_low
 from mpmath import mp, mpf
 
 FACTORS = ROOT / "waveft-core/src/filter_bank/factors.rs"
-ZERO = mpf(10) ** -150  # what is below it has been cancelled
+ZERO = mpf(10) ** -150  # what is below it has been cancelled; of taps of few digits much more is
 RESIDUAL = mpf(10) ** -180
+# Of taps of one's own: how far they may be from reconstruction, and their steps from the taps.
+OWN_INEXACT = mpf(10) ** -8
+OWN_RESIDUAL = mpf(10) ** -9
 WIDTH = 100
 NEAR = 1.15
 
@@ -315,12 +323,64 @@ def factors_source(chosen):
     return "\n".join(parts).encode()
 
 
+def own_filters(path):
+    lines = [line.replace(",", " ").split() for line in path.read_text().splitlines() if line.strip()]
+    if len(lines) != 2 or len(lines[0]) != len(lines[1]) or len(lines[0]) % 2 or not lines[0]:
+        sys.exit(f"expected two lines of one even number of taps, found lines of {[len(line) for line in lines]}")
+    return [mp_list(line) for line in lines]
+
+
+def inexactness(matrix):
+    """How far the determinant is from one power of the shift, as a share of that: 0 of filters that can be inverted."""
+    determinant = collections.Counter()
+    for sign, first, second in ((1, matrix[0][0], matrix[1][1]), (-1, matrix[0][1], matrix[1][0])):
+        for power, coefficient in enumerate(first):
+            for offset, other in enumerate(second, power):
+                determinant[offset] += sign * coefficient * other
+    *others, largest = sorted(map(abs, determinant.values()))
+    return others[-1] / largest if others else mpf(0)
+
+
+def print_own(path):
+    """The steps of a bank in a file, as a constant."""
+    global ZERO, RESIDUAL
+    dec_lo, dec_hi = own_filters(path)
+    matrix = [[filter[::-1][phase::2] for phase in (0, 1)] for filter in (dec_lo, dec_hi)]
+    inexact = inexactness(matrix)
+    if inexact > OWN_INEXACT:
+        sys.exit(f"the filters reconstruct to {mp.nstr(inexact, 2)} only, where {mp.nstr(OWN_INEXACT, 1)} is needed")
+    ZERO, RESIDUAL = max(ZERO, inexact * 1000), OWN_RESIDUAL
+    complete = factorisations(matrix, len(dec_lo), biorthogonal=True)
+    if not complete:
+        sys.exit("no steps found: the taps have too few digits for their number")
+    factors = best(complete)
+    check_product(path, factors, matrix)
+    check_reach(path, factors, len(dec_lo) // 2)
+    scales = factors.scales()
+    print(f"// {factors.taps() + 2} multiplications, largest coefficient {factors.largest():.3f}.")
+    print(f"const STEPS: [Step<f64>; {len(factors.steps)}] = [")
+    for target, shift, taps in factors.steps:
+        taps = (rounded(path, taps) + [0.0])[:2]
+        print(f"    Step::new(Phase::{('Even', 'Odd')[target]}, {shift}, {taps}),")
+    print("];")
+    print("const LIFTING: Lifting<'static, f64> = Lifting::new(")
+    print(f"    {factors.offsets()},")
+    print(f"    {rounded(path, scales)},")
+    print(f"    {rounded(path, [1 / scale for scale in scales])},")
+    print("    &STEPS,\n);")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, fail if the file differs")
-    check = parser.parse_args().check
+    parser.add_argument("--taps", metavar="FILE", type=pathlib.Path, help="print the steps of the filters in a file")
+    arguments = parser.parse_args()
+    check = arguments.check
 
     mp.dps = DIGITS
+    if arguments.taps:
+        print_own(arguments.taps)
+        return
     chosen = {}
     for name, (dec_lo, rec_lo) in exact_banks().items():
         matrix = analysis_matrix(dec_lo, rec_lo)

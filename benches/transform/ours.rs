@@ -5,7 +5,7 @@
 #[path = "turns.rs"]
 mod turns;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPoolBuilder;
 use turns::{Outcome, Transform, Work, answer};
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::extension_mode::ExtensionMode::Symmetric;
@@ -14,8 +14,11 @@ use waveft_core::isa::Isa;
 use waveft_core::transform::{Dwt, Wavedec};
 use waveft_std::transform;
 
+/// On one of two threads of a pool, so that what they share is begun at once.
 fn main() -> Outcome<()> {
-    answer(plan)
+    let threads = ThreadPoolBuilder::new().num_threads(2).build()?;
+    let answered = threads.install(|| answer(plan).map_err(|reason| reason.to_string()));
+    Ok(answered?)
 }
 
 fn plan(work: &Work<'_>) -> Outcome<Box<dyn Transform>> {
@@ -54,13 +57,11 @@ fn parallel(bank: FilterBank<'static, f32>, work: &Work<'_>) -> Outcome<Box<dyn 
         return Err("only planes are shared among threads".into());
     };
     let plan = Wavedec::new([(bank, Symmetric); 2], [rows, columns], work.levels)?;
-    let threads = ThreadPoolBuilder::new().num_threads(2).build()?;
-    Ok(Box::new(Shared { plan, threads }))
+    Ok(Box::new(Shared { plan }))
 }
 
 struct Shared {
     plan: Wavedec<'static, f32, 2>,
-    threads: ThreadPool,
 }
 
 impl Transform for Shared {
@@ -69,13 +70,11 @@ impl Transform for Shared {
     }
 
     fn forward(&mut self, signal: &[f32], coefficients: &mut [f32]) -> Outcome<()> {
-        let run = || transform::forward(&self.plan, signal, coefficients);
-        Ok(self.threads.install(run)?)
+        Ok(transform::forward(&self.plan, signal, coefficients)?)
     }
 
     fn inverse(&mut self, coefficients: &mut [f32], signal: &mut [f32]) -> Outcome<()> {
-        let run = || transform::inverse(&self.plan, coefficients, signal);
-        Ok(self.threads.install(run)?)
+        Ok(transform::inverse(&self.plan, coefficients, signal)?)
     }
 }
 

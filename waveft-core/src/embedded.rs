@@ -21,7 +21,7 @@
 //! | [`apply`](crate::operator::DeltaWeight::apply) | `4 · (S + P(C) + 2 L + 4 n + 143)` | a call | [`apply_scratch_len`](crate::operator::apply_scratch_len) |
 //! | [`backward`](crate::operator::DeltaWeight::backward) | `4 n` more | a call | [`backward_scratch_len`](crate::operator::backward_scratch_len) |
 //! | [`apply_token`](crate::operator::DeltaWeight::apply_token) | none | | |
-//! | a line's transform | `4 · (4 c + L)`, `c` about `N / 2` and at most 1024 | a call | [`Dwt::scratch_len`](crate::transform::Dwt::scratch_len) |
+//! | a line's transform | `4 · (4 c + 3 L)`, `c` about `N / 2` and at most 1024 | a call | [`Dwt::scratch_len`](crate::transform::Dwt::scratch_len) |
 //!
 //! Nothing grows with `M · N`, unless `n` does. Scratch may be shared by all layers, and with the batch's own buffers. Drawing takes
 //! 2.5 KB of stack for the generator.

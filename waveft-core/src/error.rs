@@ -151,6 +151,17 @@ pub enum Error {
     },
     /// A filter bank without lifting steps, where they are asked for.
     NotFactored,
+    /// Lifting steps of another filter bank.
+    OtherSteps {
+        /// `"dec_lo"`, `"dec_hi"`, `"rec_lo"` or `"rec_hi"`.
+        filter: &'static str,
+        /// The index of a tap that the steps make another; outside the filter taps are zero.
+        at: isize,
+        /// The tap.
+        expected: f64,
+        /// What the steps make; NaN where their offsets leave nothing.
+        found: f64,
+    },
     /// More levels than the plan can take, or none.
     Levels {
         /// The largest number accepted.
@@ -295,6 +306,15 @@ impl fmt::Display for Error {
             Self::NoSuchAxis { axes, found } => {
                 write!(f, "expected an axis below {axes}, found {found}")
             }
+            Self::OtherSteps {
+                filter,
+                at,
+                expected,
+                found,
+            } => write!(
+                f,
+                "expected lifting steps that make tap {at} of {filter} {expected}, found {found}"
+            ),
             Self::NotFactored => write!(
                 f,
                 "expected a filter bank in factors (a named wavelet other than dmey), found one without"

@@ -91,18 +91,45 @@ impl Isa {
 impl Isa {
     /// Runs the kernel with these instructions, or with the portable ones where the machine lacks
     /// them.
-    #[allow(unsafe_code)]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        self.run_one(kernel, |kernel| kernel, |kernel| kernel, |kernel| kernel)
+    }
+
+    /// Runs one of three kernels that the work is made into, each compiled for its instructions alone.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) fn run_one<W, A, B, C>(
+        self,
+        work: W,
+        avx512: impl FnOnce(W) -> A,
+        avx2: impl FnOnce(W) -> B,
+        portable: impl FnOnce(W) -> C,
+    ) -> A::Output
+    where
+        A: Kernel,
+        B: Kernel<Output = A::Output>,
+        C: Kernel<Output = A::Output>,
+    {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `is_available` has just found every feature that the function enables.
-            Self::Avx512 if self.is_available() => unsafe { run_avx512(kernel) },
+            Self::Avx512 if self.is_available() => unsafe { run_avx512(avx512(work)) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `is_available` has just found every feature that the function enables.
-            Self::Avx2 if self.is_available() => unsafe { run_avx2(kernel) },
-            _ => kernel.run(),
+            Self::Avx2 if self.is_available() => unsafe { run_avx2(avx2(work)) },
+            _ => {
+                let _ = (avx512, avx2);
+                run_portable(portable(work))
+            }
         }
     }
+}
+
+// Out of the way of those that choose among several.
+#[cfg_attr(target_arch = "x86_64", inline(never))]
+#[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+fn run_portable<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
 }
 
 // Never inlined, so that what a kernel outlines is outlined.

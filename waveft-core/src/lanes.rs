@@ -331,21 +331,23 @@ impl Isa {
     /// Runs the kernel on these instructions' vectors, or on the portable ones where the machine lacks
     /// them.
     pub(crate) fn run_lanes<F: Real, K: LaneKernel<F>>(self, kernel: K) -> K::Output {
-        match self {
-            // Only within `run`, which enables the instructions, are their vectors used.
-            Self::Avx512 if self.is_available() => self.run(Chosen::<F, K, F::Avx512>::new(kernel)),
-            Self::Avx2 if self.is_available() => self.run(Chosen::<F, K, F::Avx2>::new(kernel)),
-            _ => kernel.run::<F::Portable>(),
-        }
+        self.run_one(
+            kernel,
+            Chosen::<F, K, F::Avx512>::new,
+            Chosen::<F, K, F::Avx2>::new,
+            Chosen::<F, K, F::Portable>::new,
+        )
     }
 
     /// As [`run_lanes`](Self::run_lanes), but on vectors of half the width with AVX-512: for work on squares of as many numbers a
     /// side as there are lanes, of which the larger are slower.
     pub(crate) fn run_narrow_lanes<F: Real, K: LaneKernel<F>>(self, kernel: K) -> K::Output {
-        match self {
-            Self::Avx512 if self.is_available() => self.run(Chosen::<F, K, F::Narrow>::new(kernel)),
-            _ => self.run_lanes(kernel),
-        }
+        self.run_one(
+            kernel,
+            Chosen::<F, K, F::Narrow>::new,
+            Chosen::<F, K, F::Avx2>::new,
+            Chosen::<F, K, F::Portable>::new,
+        )
     }
 }
 

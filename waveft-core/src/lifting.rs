@@ -33,8 +33,12 @@
 //! and after the coefficients.
 //!
 //! # Which banks
-//! All of [`ALL`] but dmey, which reconstructs not quite perfectly. Neither has PEFT's coif4 factors, nor a bank made with
-//! [`FilterBank::new`].
+//! All of [`ALL`] but dmey. Its filters are cut short, and so are the digits of PEFT's coif4: both reconstruct not quite
+//! perfectly, and what has no exact inverse has no steps, exact or near.
+//!
+//! A bank of one's own takes steps by [`FilterBank::with_lifting`], which verifies them. `python tools/lifting.py --taps FILE`
+//! in the repository finds them for the analysis filters in a file and prints them as Rust. It can do no better than the
+//! digits that it is given: a division loses some, and long filters need more than the 16 of an f64.
 //!
 //! # Accuracy
 //! Quotients of Euclid's division may be taken from either end of a filter. Taken greedily, they grow beyond 10⁹ for
@@ -73,10 +77,16 @@
 //! ```
 //!
 //! [`ALL`]: crate::filter_bank::wavelets::ALL
-//! [`FilterBank::new`]: crate::filter_bank::FilterBank::new
+//! [`FilterBank::with_lifting`]: crate::filter_bank::FilterBank::with_lifting
 
 use crate::element::Real;
+use crate::error::Error;
+use crate::filter_bank::{FilterBank, MAX_TAPS, most_error};
 use crate::lanes::{Lanes, MOST_LANES};
+use crate::slices::split_mut;
+
+/// The most steps of a bank: one more than pairs of taps.
+pub(crate) const MOST_STEPS: usize = MAX_TAPS / 2 + 1;
 
 /// One of the two arrays that samples are split into, and that the bands come out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +124,15 @@ impl<F: Real> Step<F> {
         shift: 0,
         taps: [F::ZERO; 2],
     };
+
+    /// A step onto `target`. Of one tap the second is zero; the first never is.
+    pub const fn new(target: Phase, shift: i8, taps: [F; 2]) -> Self {
+        Self {
+            target,
+            shift,
+            taps,
+        }
+    }
 
     /// The array that is added to; the other one is the source.
     pub const fn target(&self) -> Phase {
@@ -160,7 +179,7 @@ impl<F: Real> Step<F> {
         let [first, second] = self.taps;
         let target = self.target.other();
         if self.is_single() {
-            let shift = -self.shift;
+            let shift = self.shift.wrapping_neg();
             return Self {
                 target,
                 shift,
@@ -169,7 +188,8 @@ impl<F: Real> Step<F> {
         }
         Self {
             target,
-            shift: -self.shift - 1,
+            // −shift − 1.
+            shift: !self.shift,
             taps: [second, first],
         }
     }
@@ -180,7 +200,9 @@ impl<F: Real> Step<F> {
             Phase::Even => (a, b),
             Phase::Odd => (b, a),
         };
-        let shift = self.shift + target as i8 - source as i8;
+        // Wraps where steps are nobody's: those of a bank are far from it.
+        let shift = self.shift.wrapping_add_unsigned(target);
+        let shift = shift.wrapping_sub_unsigned(source);
         Self { shift, ..self }
     }
 }
@@ -268,7 +290,22 @@ pub struct Lifting<'a, F> {
 }
 
 impl<'a, F: Real> Lifting<'a, F> {
-    /// `[a, b]`, at most 50 each: where analysis leaves the first approximation and the first detail. Their sum is
+    /// Factors of a bank of one's own, which [`FilterBank::with_lifting`] verifies: what the accessors tell again.
+    pub const fn new(
+        offsets: [u8; 2],
+        scales: [F; 2],
+        inverse_scales: [F; 2],
+        steps: &'a [Step<F>],
+    ) -> Self {
+        Self {
+            offsets,
+            scales,
+            inverse_scales,
+            steps,
+        }
+    }
+
+    /// `[a, b]`, at most 63 each: where analysis leaves the first approximation and the first detail. Their sum is
     /// `L/2 − 1`.
     pub fn offsets(&self) -> [usize; 2] {
         self.offsets.map(usize::from)
@@ -352,6 +389,109 @@ impl<'a, F: Real> Lifting<'a, F> {
     pub fn synthesis_adjoint(&self, even: &mut [F], odd: &mut [F]) {
         apply(self.synthesis_adjoint_steps(), even, odd);
         scale(self.inverse_scales, even, odd);
+    }
+}
+
+/// What an operator does with a bank's filters.
+struct Operator<'f, F> {
+    /// The low-pass and the high-pass filter.
+    filters: [(&'static str, &'f [F]); 2],
+    is_backwards: bool,
+    is_scattered: bool,
+}
+
+impl<F: Real> Operator<'_, F> {
+    /// The filter, and the index of its tap, that an output takes an input by that lies `lag` entries ahead. Beyond the
+    /// filter taps are zero.
+    fn tap(&self, input: usize, output: usize, lag: isize) -> (&'static str, isize, F) {
+        let [(_, low), _] = self.filters;
+        let taps = low.len() as isize;
+        let (band, at) = if self.is_scattered {
+            (input, taps - 2 - 2 * lag + output as isize)
+        } else {
+            (output, 2 * lag + input as isize)
+        };
+        let at = if self.is_backwards { taps - 1 - at } else { at };
+        let [low, high] = self.filters;
+        let (name, filter) = if band == 0 { low } else { high };
+        (
+            name,
+            at,
+            filter.get(at as usize).copied().unwrap_or(F::ZERO),
+        )
+    }
+}
+
+impl<F: Real> Lifting<'_, F> {
+    /// That all four operators are the bank's, by what they make of each entry of arrays long enough to have ends and a middle.
+    pub(crate) fn check(&self, bank: &FilterBank<'_, F>) -> Result<(), Error> {
+        let (bound, found) = (MOST_STEPS + 1, self.steps.len());
+        if found >= bound {
+            let (bound, found) = (bound as u64, found as u64);
+            return Err(Error::OutOfBounds {
+                what: "number of steps",
+                bound,
+                found,
+            });
+        }
+        let dec = [("dec_lo", bank.dec_lo()), ("dec_hi", bank.dec_hi())];
+        let rec = [("rec_lo", bank.rec_lo()), ("rec_hi", bank.rec_hi())];
+        let operator = |filters, is_backwards, is_scattered| Operator {
+            filters,
+            is_backwards,
+            is_scattered,
+        };
+        self.check_operator(Self::analysis, &operator(dec, true, false))?;
+        self.check_operator(Self::synthesis, &operator(rec, false, true))?;
+        self.check_operator(Self::analysis_adjoint, &operator(dec, true, true))?;
+        self.check_operator(Self::synthesis_adjoint, &operator(rec, false, false))
+    }
+
+    fn check_operator(
+        &self,
+        apply: fn(&Self, &mut [F], &mut [F]),
+        operator: &Operator<'_, F>,
+    ) -> Result<(), Error> {
+        let half = operator.filters[0].1.len() / 2;
+        let length = 3 * half - 2;
+        let [a, b] = self.offsets();
+        let offsets = if operator.is_scattered {
+            [b, a]
+        } else {
+            [a, b]
+        };
+        for (input, index) in (0..2).flat_map(|input| (0..length).map(move |index| (input, index)))
+        {
+            let mut arrays = [[F::ZERO; 3 * MAX_TAPS / 2]; 2];
+            let mut arrays = arrays.each_mut().map(|array| split_mut(array, length).0);
+            if let Some(entry) = arrays.get_mut(input).and_then(|array| array.get_mut(index)) {
+                *entry = F::one();
+            }
+            let [first, second] = &mut arrays;
+            apply(self, first, second);
+            for (output, (array, offset)) in arrays.iter().zip(offsets).enumerate() {
+                for k in 0..=length - half {
+                    let (filter, at, expected) =
+                        operator.tap(input, output, index as isize - k as isize);
+                    let expected = expected.to_f64();
+                    let found = array
+                        .get(offset + k)
+                        .map_or(f64::NAN, |value| value.to_f64());
+                    let apart = found - expected;
+                    // A NaN is none of these.
+                    let is_close = (-most_error::<F>()..=most_error::<F>()).contains(&apart);
+                    if !is_close {
+                        return Err(Error::OtherSteps {
+                            filter,
+                            at,
+                            expected,
+                            found,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ const TILE: usize = 4;
 const LARGE_TILE: usize = 8;
 
 /// How far before its turn memory that is written is asked for, in elements: so far that it has come by
-/// then, also from the next row on. 512 and 4096 are no better.
+/// then, also from the next row on. 512 and 4096 are no better. The few places at an end are not asked for.
 const WRITTEN_AHEAD: usize = 1024;
 
 /// Where results go. Its methods are `#[inline(always)]`.
@@ -35,12 +35,87 @@ pub(crate) trait Sink<F: Real> {
     fn put(&mut self, at: usize, sums: [F; 2]);
 }
 
-/// Inputs that come in pairs, and the two taps that each is multiplied by: for each pair the first
-/// input's, then the second's.
-pub(crate) struct Terms<'t, F, I> {
-    pub(crate) taps: &'t [[F; 2]],
-    /// The pair at an index. Each input is at least as long as the outputs, or not there.
+/// Inputs that come in pairs. Its method is `#[inline(always)]`.
+pub(crate) trait Inputs<'a, T: 'a> {
+    /// Of each of the first `pairs` pairs the `length` places from `at` on, more than none; of an input that is not there
+    /// none.
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]>;
+}
+
+/// The pair at an index. Each input is at least as long as the outputs, or not there.
+pub(crate) struct Each<I>(pub(crate) I);
+
+impl<'a, T: 'a, I: Fn(usize) -> [&'a [T]; 2]> Inputs<'a, T> for Each<I> {
+    #[inline(always)]
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]> {
+        let places = move |input: &'a [T]| input.get(at..at + length).unwrap_or_default();
+        (0..pairs).map(move |index| (self.0)(index).map(places))
+    }
+}
+
+/// Two sequences; those of a pair begin one place later than those of the pair before it.
+pub(crate) struct Forwards<'a, T>(pub(crate) [&'a [T]; 2]);
+
+impl<'a, T> Inputs<'a, T> for Forwards<'a, T> {
+    #[inline(always)]
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]> {
+        let [first, second] = windows(self.0, at, length, pairs);
+        first.zip(second).map(|(first, second)| [first, second])
+    }
+}
+
+/// Two sequences; those of the last pair begin at the first place, those of a pair one place later than those of the pair
+/// behind it.
+pub(crate) struct Backwards<'a, T> {
+    pub(crate) sequences: [&'a [T]; 2],
+    pub(crate) first: usize,
+}
+
+impl<'a, T> Inputs<'a, T> for Backwards<'a, T> {
+    #[inline(always)]
+    fn places(&self, at: usize, length: usize, pairs: usize) -> impl Iterator<Item = [&'a [T]; 2]> {
+        let [first, second] =
+            windows(self.sequences, self.first + at, length, pairs).map(Iterator::rev);
+        first.zip(second).map(|(first, second)| [first, second])
+    }
+}
+
+/// `count` runs of `length` places of either sequence, the first from `at` on, each a place later than the one before it.
+#[inline(always)]
+fn windows<T>(
+    sequences: [&[T]; 2],
+    at: usize,
+    length: usize,
+    count: usize,
+) -> [core::slice::Windows<'_, T>; 2] {
+    sequences.map(|sequence| {
+        let places = sequence.get(at..at + length + count - 1);
+        places.unwrap_or_default().windows(length.max(1))
+    })
+}
+
+/// Inputs, and the two taps that each is multiplied by: for each pair the first input's, then the second's.
+pub(crate) struct Terms<C, I> {
+    pub(crate) taps: C,
     pub(crate) inputs: I,
+}
+
+/// The taps of pairs of inputs.
+pub(crate) trait Taps<'t, F: 't>: ExactSizeIterator<Item = [&'t [F; 2]; 2]> + Clone {}
+
+impl<'t, F: 't, C: ExactSizeIterator<Item = [&'t [F; 2]; 2]> + Clone> Taps<'t, F> for C {}
+
+/// Those of inputs one after the other.
+#[inline(always)]
+pub(crate) fn in_turns<F>(taps: &[[F; 2]]) -> impl Taps<'_, F> {
+    taps.as_chunks().0.iter().map(<[[F; 2]; 2]>::each_ref)
+}
+
+/// Those of the first and of the second inputs.
+#[inline(always)]
+pub(crate) fn side_by_side<'t, F>([first, second]: [&'t [F]; 2]) -> impl Taps<'t, F> {
+    let pairs = first.as_chunks().0.iter().zip(second.as_chunks().0);
+    pairs.map(|(first, second)| [first, second])
 }
 
 /// `outputs[c][k] = Σⱼ taps[j][c] · inputs(j / 2)[j mod 2][k]`.
@@ -48,14 +123,14 @@ pub(crate) struct Terms<'t, F, I> {
 /// Each sum is taken in the order of `j` from zero, whatever `k`. Cost: 2 multiply-adds an input and
 /// place.
 #[inline(always)]
-pub(crate) fn combine<'a, L, F, T, S>(
-    terms: &Terms<'_, F, impl Fn(usize) -> [&'a [T]; 2]>,
+pub(crate) fn combine<'t, 'a, L, F, T, S>(
+    terms: &Terms<impl Taps<'t, F>, impl Inputs<'a, T>>,
     sink: &mut S,
 ) where
     L: Lanes<F>,
     S: Sink<F>,
     F: Real,
-    T: Element<Real = F>,
+    T: Element<Real = F> + 'a,
 {
     let length = sink.length();
     if length < L::WIDTH {
@@ -73,6 +148,10 @@ pub(crate) fn combine<'a, L, F, T, S>(
         sink.store(at, sums::<TILE, L, _, _>(terms, at));
         at += TILE * L::WIDTH;
     }
+    if at + 2 * L::WIDTH <= length {
+        sink.store(at, sums::<2, L, _, _>(terms, at));
+        at += 2 * L::WIDTH;
+    }
     while at < length {
         // The last places once more, with some before them, come out the same.
         let last = at.min(length - L::WIDTH);
@@ -83,23 +162,25 @@ pub(crate) fn combine<'a, L, F, T, S>(
 
 /// `N` vectors of each output, from place `at`.
 #[inline(always)]
-fn sums<'a, const N: usize, L, F, T>(
-    terms: &Terms<'_, F, impl Fn(usize) -> [&'a [T]; 2]>,
+fn sums<'t, 'a, const N: usize, L, F, T>(
+    terms: &Terms<impl Taps<'t, F>, impl Inputs<'a, T>>,
     at: usize,
 ) -> [[L; N]; 2]
 where
     L: Lanes<F>,
     F: Real,
-    T: Element<Real = F>,
+    T: Element<Real = F> + 'a,
 {
     let mut sums = [[L::splat(F::zero()); N]; 2];
-    for (index, taps) in terms.taps.chunks_exact(2).enumerate() {
-        let [first, second] = (terms.inputs)(index);
-        if let Some(input) = first.get(at..at + N * L::WIDTH) {
-            add(&mut sums, &taps[0], input);
+    let length = N * L::WIDTH;
+    let taps = terms.taps.clone();
+    let inputs = terms.inputs.places(at, length, taps.len());
+    for (taps, [first, second]) in taps.zip(inputs) {
+        if first.len() == length {
+            add(&mut sums, taps[0], first);
         }
-        if let Some(input) = second.get(at..at + N * L::WIDTH) {
-            add(&mut sums, &taps[1], input);
+        if second.len() == length {
+            add(&mut sums, taps[1], second);
         }
     }
     sums
@@ -124,18 +205,20 @@ where
 
 /// Fewer places than a vector has, by the same multiply-adds.
 #[inline(always)]
-fn combine_short<'a, L, F, T>(
-    terms: &Terms<'_, F, impl Fn(usize) -> [&'a [T]; 2]>,
+fn combine_short<'t, 'a, L, F, T>(
+    terms: &Terms<impl Taps<'t, F>, impl Inputs<'a, T>>,
     sink: &mut impl Sink<F>,
 ) where
     L: Lanes<F>,
     F: Real,
-    T: Element<Real = F>,
+    T: Element<Real = F> + 'a,
 {
     let length = sink.length();
     let mut sums = [[L::splat(F::zero()); 1]; 2];
-    for (index, taps) in terms.taps.chunks_exact(2).enumerate() {
-        for (input, taps) in (terms.inputs)(index).into_iter().zip(taps) {
+    let taps = terms.taps.clone();
+    let inputs = terms.inputs.places(0, length, taps.len());
+    for (taps, inputs) in taps.zip(inputs) {
+        for (input, taps) in inputs.into_iter().zip(taps) {
             let mut values = [F::zero(); MOST_LANES];
             for (value, element) in values.iter_mut().zip(input).take(length) {
                 *value = element.to_real();
@@ -171,7 +254,9 @@ impl<F: Real, U: Element<Real = F>> Sink<F> for Apart<'_, U> {
         for (output, sums) in [&mut *self.0, &mut *self.1].into_iter().zip(sums) {
             if let Some(output) = output.get_mut(at..at + N * L::WIDTH) {
                 for (vector, sum) in sums.into_iter().enumerate() {
-                    prefetch(output, vector * L::WIDTH + WRITTEN_AHEAD);
+                    if N >= TILE {
+                        prefetch(output, vector * L::WIDTH + WRITTEN_AHEAD);
+                    }
                     sum.store_to(&mut output[vector * L::WIDTH..]);
                 }
             }
@@ -203,7 +288,9 @@ impl<F: Real, U: Element<Real = F>> Sink<F> for Joined<'_, U> {
             for (vector, (even, odd)) in even.into_iter().zip(odd).enumerate() {
                 let (first, second) = even.interleave(odd);
                 for (at, vector) in [(2 * vector, first), (2 * vector + 1, second)] {
-                    prefetch(samples, at * L::WIDTH + WRITTEN_AHEAD);
+                    if N >= TILE {
+                        prefetch(samples, at * L::WIDTH + WRITTEN_AHEAD);
+                    }
                     vector.store_to(samples.get_mut(at * L::WIDTH..).unwrap_or_default());
                 }
             }

@@ -1,4 +1,6 @@
-//! Slices cut where they are known to be long enough, but not to the compiler.
+//! Slices cut where they are known to be long enough, and into pieces known not to be empty, but not to the compiler.
+
+use core::slice::{ChunksExact, ChunksExactMut};
 
 /// The first `at` elements and the others.
 #[inline(always)]
@@ -22,4 +24,16 @@ pub(crate) fn rest<T>(slice: &[T], at: usize) -> &[T] {
 #[inline(always)]
 pub(crate) fn rest_mut<T>(slice: &mut [T], at: usize) -> &mut [T] {
     split_mut(slice, at).1
+}
+
+/// Pieces of `size` elements.
+#[inline(always)]
+pub(crate) fn pieces<T>(slice: &[T], size: usize) -> ChunksExact<'_, T> {
+    slice.chunks_exact(size.max(1))
+}
+
+/// Pieces of `size` elements.
+#[inline(always)]
+pub(crate) fn pieces_mut<T>(slice: &mut [T], size: usize) -> ChunksExactMut<'_, T> {
+    slice.chunks_exact_mut(size.max(1))
 }

@@ -2,10 +2,14 @@
 //!
 //! That every factor is the f64 nearest the exact value is verified where exact values are: in `tools/lifting.py`.
 
+use waveft_core::Error;
 use waveft_core::element::Real;
+use waveft_core::extension_mode::ExtensionMode;
 use waveft_core::filter_bank::wavelets::{ALL, DB4, DMEY, PEFT_COIF4};
 use waveft_core::filter_bank::{FilterBank, Wavelet};
+use waveft_core::isa::Isa;
 use waveft_core::lifting::{Lifting, Phase, Step};
+use waveft_core::transform::{Algorithm, Dwt};
 
 /// One of the four, with the taps that it stands for and with what it makes of what.
 struct Operator<F: 'static> {
@@ -401,10 +405,6 @@ fn slices_of_any_length_are_taken() {
 
 #[test]
 fn a_line_in_lifting_steps_is_the_line_by_convolution() {
-    use waveft_core::extension_mode::ExtensionMode;
-    use waveft_core::isa::Isa;
-    use waveft_core::transform::{Algorithm, Dwt};
-
     let noise = |length: usize, seed: usize| -> Vec<f64> {
         (0..length)
             .map(|i| ((i * 37 + seed * 91) % 101) as f64 / 50.0 - 1.0)
@@ -451,4 +451,114 @@ fn a_line_in_lifting_steps_is_the_line_by_convolution() {
             }
         }
     }
+}
+
+/// Of an orthogonal bank that is in no table, as `tools/lifting.py --taps` prints them.
+const STEPS: [Step<f64>; 3] = [
+    Step::new(Phase::Odd, 0, [-1.8304877217124518, 0.0]),
+    Step::new(Phase::Even, 0, [0.42073549240394825, -0.06743948891695996]),
+    Step::new(Phase::Odd, -1, [1.1753426496700214, 0.0]),
+];
+const LIFTING: Lifting<'static, f64> = Lifting::new(
+    [0, 1],
+    [2.001457062088136, -0.4996359996635111],
+    [0.49963599966351124, -2.0014570620881362],
+    &STEPS,
+);
+const LOW: [f64; 4] = [
+    0.4600325981729218,
+    0.8420840225430115,
+    0.24707418301362566,
+    -0.13497724135646408,
+];
+const HIGH: [f64; 4] = [LOW[3], -LOW[2], LOW[1], -LOW[0]];
+
+#[test]
+fn a_bank_of_ones_own_takes_steps_that_are_its_own() {
+    let [dec_lo, dec_hi] = [LOW, HIGH].map(|[a, b, c, d]| [d, c, b, a]);
+    let bank = FilterBank::new(&dec_lo, &dec_hi, &LOW, &HIGH).unwrap();
+    let lifted = bank.with_lifting(LIFTING).unwrap();
+    assert_eq!(lifted.lifting(), Some(LIFTING));
+    let line = |algorithm, bank| {
+        let dwt = Dwt::new(bank, ExtensionMode::Symmetric, 50).unwrap();
+        let dwt = dwt.with_algorithm(algorithm).unwrap();
+        let [signal, _] = noise(50);
+        let mut bands = vec![0.0; 2 * dwt.band_length()];
+        let (low, high) = bands.split_at_mut(dwt.band_length());
+        let mut scratch = vec![f64::NAN; dwt.scratch_len()];
+        dwt.forward(&signal, low, high, &mut scratch).unwrap();
+        bands
+    };
+    let bands = [(Algorithm::Lifting, lifted), (Algorithm::Direct, bank)]
+        .map(|(algorithm, bank)| line(algorithm, bank));
+    for (lifted, direct) in bands[0].iter().zip(&bands[1]) {
+        assert!((lifted - direct).abs() <= 1e-14);
+    }
+
+    let refused = |lifting: Lifting<'_, f64>| match bank.with_lifting(lifting) {
+        Err(Error::OtherSteps { filter, at, .. }) => (filter, at),
+        result => panic!("{result:?}"),
+    };
+    let (offsets, scales) = (LIFTING.offsets().map(|at| at as u8), LIFTING.scales());
+    let inverse_scales = LIFTING.inverse_scales();
+    let [low, high] = scales;
+    // What analysis makes comes first: coefficient 0 of the first sample, the last tap.
+    let with = |scales| Lifting::new(offsets, scales, inverse_scales, &STEPS);
+    assert_eq!(refused(with([low + 1e-7, high])), ("dec_lo", 3));
+    assert_eq!(refused(with([low, high + 1e-7])), ("dec_hi", 3));
+    assert_eq!(refused(with([low, f64::NAN])), ("dec_hi", 3));
+    assert!(bank.with_lifting(with([low + 1e-9, high])).is_ok());
+    let [low, high] = inverse_scales;
+    for inverse in [[low + 1e-7, high], [low, high + 1e-7]] {
+        let (filter, _) = refused(Lifting::new(offsets, scales, inverse, &STEPS));
+        assert!(filter.starts_with("rec"), "{filter}");
+    }
+    for offsets in [[1, 0], [0, 0], [1, 1], [0, 2], [255, 255]] {
+        refused(Lifting::new(offsets, scales, inverse_scales, &STEPS));
+    }
+    refused(Lifting::new(offsets, scales, inverse_scales, &STEPS[1..]));
+    for shift in [i8::MIN, i8::MAX] {
+        for second in [0.0, 1.0] {
+            let steps = [Step::new(Phase::Odd, shift, [1.0, second])];
+            refused(Lifting::new([255, 1], scales, inverse_scales, &steps));
+        }
+    }
+    refused(Lifting::new(offsets, scales, inverse_scales, &[]));
+    let error = DB4.double().with_lifting(LIFTING).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("expected lifting steps that make tap 7 of dec_lo 0.2303"),
+        "{error}"
+    );
+    let many = [Step::new(Phase::Even, 0, [0.0, 0.0]); 66];
+    assert_eq!(
+        bank.with_lifting(Lifting::new(offsets, scales, inverse_scales, &many)),
+        Err(Error::OutOfBounds {
+            what: "number of steps",
+            bound: 66,
+            found: 66
+        })
+    );
+}
+
+#[test]
+fn every_factored_bank_takes_its_own_steps_and_no_others() {
+    fn check<F: Real>() {
+        let mut before: Option<Lifting<'static, F>> = None;
+        for (wavelet, _, lifting) in factored::<F>() {
+            let (name, bank) = (wavelet.name(), F::filter_bank(wavelet));
+            let own = FilterBank::new(bank.dec_lo(), bank.dec_hi(), bank.rec_lo(), bank.rec_hi());
+            let own = own.unwrap();
+            let taken = own.with_lifting(lifting).map(|bank| bank.lifting());
+            assert!(taken == Ok(Some(lifting)), "{name}");
+            if let Some(before) = before.replace(lifting)
+                && before != lifting
+            {
+                assert!(own.with_lifting(before).is_err(), "{name}");
+            }
+        }
+    }
+    check::<f64>();
+    check::<f32>();
 }

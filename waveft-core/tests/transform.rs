@@ -190,14 +190,13 @@ fn round_trip<F: Real + Into<f64>>(dwt: Dwt<'_, F>, from: impl Fn(f64) -> F) -> 
 fn synthesis_inverts_analysis() {
     let (mut largest, mut largest_single) = (0f64, 0f64);
     every_case(|wavelet, mode, length| {
-        use ExtensionMode::{Antireflect, Smooth};
+        use ExtensionMode::Smooth;
         let error = round_trip(dwt(wavelet.double(), mode, length), |x| x);
         let single = round_trip(dwt(wavelet.single(), mode, length), |x| x as f32);
-        // dmey's table inverts itself to 6e-3 only. What else these two modes may lose has a test of its own.
+        // dmey's table inverts itself to 6e-3 only.
         let (most, most_single) = match (wavelet.name(), mode, length) {
             ("dmey", Smooth, _) => (6e-2, 6e-2),
             ("dmey", ..) => (6e-3, 6e-3),
-            (_, Smooth | Antireflect, 2..=4) => (1e-12, 3e-6),
             _ => (1e-12, 2e-6),
         };
         let case = format!("{}, {mode:?}, {length}", wavelet.name());
@@ -211,43 +210,40 @@ fn synthesis_inverts_analysis() {
     println!("round trips: {largest:e}, in f32 {largest_single:e}");
 }
 
-/// These modes continue a short signal to many times its size. It is the sums of analysis that lose digits then: an f32
-/// holds the coefficients, and synthesis sums them, well enough.
+/// These modes continue a signal shorter than the filters to many times its size, and sums over that in f32 would lose up to
+/// 7e-6 of it. Longer ones are here to tell that they need not be treated like that.
 #[test]
-fn short_signals_that_grow_beyond_their_ends_lose_digits_in_analysis_only() {
-    let (mut largest, mut largest_rounded) = (0f64, 0f64);
+fn short_signals_that_grow_beyond_their_ends_come_back_as_well_as_others() {
+    let mut largest = [0f64; 2];
     for wavelet in ALL.iter().filter(|wavelet| wavelet.name() != "dmey") {
         for mode in [ExtensionMode::Smooth, ExtensionMode::Antireflect] {
-            for (length, seed) in [2, 3, 4, 8, 16, 31]
-                .into_iter()
-                .flat_map(|length| (0..50).map(move |seed| (length, seed)))
+            let lengths = (2..=32).chain([40, 50, 70, 90, 101, 102]);
+            for (length, seed) in lengths.flat_map(|length| (0..30).map(move |seed| (length, seed)))
             {
-                let (double, single) = (
-                    dwt(wavelet.double(), mode, length),
-                    dwt(wavelet.single(), mode, length),
-                );
-                let signal: Vec<f32> = noise(seed, length).iter().map(|&x| x as f32).collect();
-                let wide: Vec<f64> = signal.iter().copied().map(f64::from).collect();
-                let error = |bands: [Vec<f32>; 2]| {
-                    let back = inverse(&single, bands.each_ref().map(|band| &band[..]));
-                    let pairs = wide.iter().zip(back);
-                    norm(&pairs.map(|(x, y)| x - f64::from(y)).collect::<Vec<_>>()) / norm(&wide)
-                };
-                let lost = error(forward(&single, &signal));
-                let rounded = error(
-                    forward(&double, &wide).map(|band| band.iter().map(|&c| c as f32).collect()),
-                );
+                let plan = dwt(wavelet.single(), mode, length);
+                // Noise, and what the extension continues as it is.
+                let signal = noise(seed, length).into_iter().enumerate();
+                let signal: Vec<f32> = signal
+                    .map(|(at, x)| match seed % 3 {
+                        0 => x as f32,
+                        1 => 1.0 + x as f32 / 1e3,
+                        _ => 0.7 * at as f32 + x as f32 / 1e3,
+                    })
+                    .collect();
+                let [a, d] = forward(&plan, &signal);
+                let pairs = signal.iter().zip(inverse(&plan, [&a, &d]));
+                let lost: Vec<_> = pairs.map(|(&x, y)| f64::from(x) - f64::from(y)).collect();
+                let signal: Vec<_> = signal.into_iter().map(f64::from).collect();
+                let lost = norm(&lost) / norm(&signal);
                 let case = format!("{}, {mode:?}, {length}, {seed}", wavelet.name());
-                assert!(lost <= 8e-6, "{case}: {lost:e}");
-                assert!(rounded <= 2e-6, "{case}: {rounded:e} with sums in f64");
-                largest = largest.max(lost);
-                largest_rounded = largest_rounded.max(rounded);
+                assert!(lost <= 2e-6, "{case}: {lost:e}");
+                let of_kind = &mut largest[usize::from(length >= wavelet.taps())];
+                *of_kind = of_kind.max(lost);
             }
         }
     }
-    // If there were no difference, the sums would not be to blame.
-    assert!(largest > 2.0 * largest_rounded);
-    println!("round trips in f32: {largest:e}, with sums in f64 {largest_rounded:e}");
+    let [shorter, others] = largest;
+    println!("round trips in f32: {shorter:e}, of lines no shorter than the filters {others:e}");
 }
 
 #[test]

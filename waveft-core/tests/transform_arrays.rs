@@ -16,9 +16,10 @@ use waveft_core::Error;
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
 use waveft_core::extension_mode::ExtensionMode::{self, Antireflect, Reflect, Smooth};
-use waveft_core::filter_bank::wavelets::{ALL, BIOR2_2, COIF1, DB1, DB2, DB4, HAAR};
+use waveft_core::filter_bank::wavelets::{ALL, BIOR2_2, COIF1, DB1, DB2, DB4, DB38, HAAR};
 use waveft_core::filter_bank::{FilterBank, Wavelet};
-use waveft_core::transform::{Wavedec, dwt_max_level};
+use waveft_core::isa::Isa;
+use waveft_core::transform::{Algorithm, Dwt, Wavedec, dwt_max_level};
 
 /// The wavelet, the mode and the length of an axis.
 type Axis = (&'static Wavelet, ExtensionMode, usize);
@@ -449,6 +450,80 @@ fn subnormal_numbers_are_numbers() {
         for (x, y) in bands.iter().zip(forward(&plan, &tiny)) {
             let apart = (x * 1e4 - y / smallest).abs();
             assert!(apart <= 16.0, "{mode:?}: {x}, {y:e}");
+        }
+    }
+}
+
+/// Lines shorter than the filters come out the same bits wherever they are.
+#[test]
+fn short_signals_that_grow_beyond_their_ends_are_summed_alike() {
+    let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for mode in [Smooth, Antireflect] {
+        for (wavelet, length) in [(&DB4, 7), (&COIF1, 2), (&DB38, 31)] {
+            let axis = (wavelet, mode, length);
+            let line = Dwt::new(wavelet.single(), mode, length).unwrap();
+            let band = line.band_length();
+            let of_line = |line: &Dwt<'_, f32>, signal: &[f32]| {
+                let mut bands = vec![77.0; 2 * band];
+                let (low, high) = bands.split_at_mut(band);
+                let mut scratch = vec![not_a_number(); line.scratch_len()];
+                line.forward(signal, low, high, &mut scratch).unwrap();
+                bands
+            };
+            let image: Vec<f32> = stored(SIGNAL, length * length, |x| x as f32);
+            let column = |j: usize| image.iter().skip(j).step_by(length).copied();
+            let columns: Vec<Vec<f32>> = (0..length)
+                .map(|j| of_line(&line, &column(j).collect::<Vec<_>>()))
+                .collect();
+            // Rows of the low-pass and then of the high-pass coefficients of the columns.
+            let rows: Vec<Vec<f32>> = (0..2 * band)
+                .map(|k| columns.iter().map(|column| column[k]).collect())
+                .collect();
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+                let case = format!("{mode:?}, {length}, {isa:?}");
+                let line = line.with_isa(isa);
+                let lifted = line.with_algorithm(Algorithm::Lifting).unwrap();
+                for line in [line, lifted] {
+                    let first: Vec<f32> = column(0).collect();
+                    assert_eq!(bits(&of_line(&line, &first)), bits(&columns[0]), "{case}");
+                }
+
+                let mut bands = [(); 2].map(|()| vec![77.0; band * length]);
+                let [low, high] = &mut bands;
+                let mut low = ArrayMut::new(low, [band, length]).unwrap();
+                let mut high = ArrayMut::new(high, [band, length]).unwrap();
+                let mut scratch = vec![not_a_number(); line.along_scratch_len()];
+                let array = Array::new(&image, [length; 2]).unwrap();
+                line.forward_along(0, &array, &mut low, &mut high, &mut scratch)
+                    .unwrap();
+                assert_eq!(bits(&bands.concat()), bits(&rows.concat()), "{case}");
+
+                let plane = plan::<f32, 2>(&[axis; 2], 1).with_isa(isa);
+                let expected: Vec<Vec<f32>> = rows.iter().map(|row| of_line(&line, row)).collect();
+                let (low, high) = expected.split_at(band);
+                let half = |rows: &[Vec<f32>], from: usize| {
+                    rows.iter()
+                        .flat_map(|row| row[from..from + band].to_vec())
+                        .collect::<Vec<_>>()
+                };
+                let expected = [
+                    half(low, 0),
+                    half(low, band),
+                    half(high, 0),
+                    half(high, band),
+                ];
+                let found = forward(&plane, &image);
+                assert_eq!(bits(&found), bits(&expected.concat()), "{case}");
+
+                // Two slices, each of them the image; a Haar transform of theirs is first.
+                let cube = plan::<f32, 3>(&[(&HAAR, mode, 2), axis, axis], 1).with_isa(isa);
+                let twice = forward(&cube, &[&image[..], &image].concat());
+                let sums = image.iter().map(|x| x * HAAR.single().dec_lo()[0] * 2.0);
+                let of_sums = forward(&plane, &sums.collect::<Vec<_>>());
+                let apart = twice.iter().zip(&of_sums).map(|(x, y)| f64::from(x - y));
+                let apart = norm(&apart.collect::<Vec<_>>()) / norm(&double(&of_sums));
+                assert!(apart <= 2e-7, "{case}: {apart:e}");
+            }
         }
     }
 }

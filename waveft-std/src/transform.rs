@@ -12,8 +12,12 @@ use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
 use waveft_core::transform::Wavedec;
 
-/// Elements of an image that a thread takes at once: enough to make sharing cheap, few enough to share well.
+/// The most elements of an image or of a band that a thread takes at once: enough to make sharing cheap, few enough to share
+/// well.
 const SHARE: usize = 1 << 17;
+
+/// The fewest: a few microseconds of work.
+const LEAST_SHARE: usize = 1 << 14;
 
 /// [`Wavedec::forward`] of one row-major image.
 ///
@@ -62,7 +66,7 @@ pub fn forward<F: Real>(
         let before = plan.level_shape(level - 1)?;
         let source_rows = if level == 1 { image } else { &source[..] };
         let source_rows = Array::new(source_rows, before)?;
-        let rows = rows_at_once(shape[1]);
+        let rows = rows_at_once(shape);
         (low_low.par_chunks_mut(rows * shape[1]))
             .zip(low_high.par_chunks_mut(rows * shape[1]))
             .zip(high_low.par_chunks_mut(rows * shape[1]))
@@ -115,7 +119,7 @@ pub fn inverse<F: Real>(
             between.resize(height * width, F::zero());
             &mut between
         };
-        let rows = rows_at_once(width);
+        let rows = rows_at_once([height, width]);
         target
             .par_chunks_mut(rows * width)
             .enumerate()
@@ -145,9 +149,11 @@ fn check_coefficients<F: Real>(plan: &Wavedec<'_, F, 2>, found: usize) -> Result
     })
 }
 
-/// An even number of rows, so that no pair of them is made twice.
-fn rows_at_once(width: usize) -> usize {
-    (SHARE / width).next_multiple_of(2).max(16)
+/// An even number of rows, so that no pair of them is made twice; of a small image two shares for each thread.
+fn rows_at_once([height, width]: [usize; 2]) -> usize {
+    let share = height.div_ceil(2 * rayon::current_num_threads());
+    let rows = share.clamp(LEAST_SHARE / width, SHARE / width);
+    rows.next_multiple_of(2).max(16)
 }
 
 /// [`Wavedec::forward`] of arrays of one shape, row-major and one behind the other; so are their coefficients.

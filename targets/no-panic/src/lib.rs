@@ -93,6 +93,12 @@ entries! {
     ) -> Result<FilterBank<'static, f32>, Error> {
         FilterBank::new(dec_lo, dec_hi, rec_lo, rec_hi)
     }
+    fn filter_bank_with_lifting(
+        bank: FilterBank<'static, f32>,
+        lifting: Lifting<'static, f32>,
+    ) -> Result<FilterBank<'static, f32>, Error> {
+        bank.with_lifting(lifting)
+    }
     fn wavelet_from_name(name: &str) -> Result<FilterBank<'static, f32>, Error> {
         waveft_core::filter_bank::Wavelet::from_name(name).map(|wavelet| wavelet.single())
     }

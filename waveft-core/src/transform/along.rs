@@ -1,7 +1,7 @@
 //! Many lines at once: a transform along one axis of strided arrays.
 
 use super::Dwt;
-use super::frame::{Direction, Frame};
+use super::frame::{Direction, Frame, Side, taps_len};
 use super::rows::{AnalyseRows, Rows, SynthesiseRows};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
@@ -16,7 +16,8 @@ impl<F: Real> Dwt<'_, F> {
     #[must_use]
     pub fn along_scratch_len(&self) -> usize {
         let line = self.reconstructed_length() + 2 * self.band_length();
-        (line + self.scratch_len()).max(2 * SIDE_BY_SIDE)
+        let room = taps_len(self.bank.taps());
+        (line + self.scratch_len()).max(room + 2 * SIDE_BY_SIDE)
     }
 
     /// [`forward`](Self::forward) of every line along an axis.
@@ -52,8 +53,7 @@ impl<F: Real> Dwt<'_, F> {
         detail: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let frame = self.forward_frame(Direction::Gather);
-        self.analyse_along(axis, &frame, signal, approximation, detail, scratch)
+        self.analyse_along(axis, Side::Analysis, signal, approximation, detail, scratch)
     }
 
     /// [`inverse`](Self::inverse) of every line along an axis, as [`forward_along`](Self::forward_along); `signal` has
@@ -69,8 +69,13 @@ impl<F: Real> Dwt<'_, F> {
         signal: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let frame = self.inverse_frame(self.reconstructed_length(), Direction::Scatter);
-        self.synthesise_along(axis, &frame, [approximation, detail], signal, scratch)
+        self.synthesise_along(
+            axis,
+            Side::Synthesis,
+            [approximation, detail],
+            signal,
+            scratch,
+        )
     }
 
     /// [`forward_adjoint`](Self::forward_adjoint) of every line along an axis, as
@@ -86,8 +91,13 @@ impl<F: Real> Dwt<'_, F> {
         signal: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let frame = self.forward_frame(Direction::Scatter);
-        self.synthesise_along(axis, &frame, [approximation, detail], signal, scratch)
+        self.synthesise_along(
+            axis,
+            Side::Analysis,
+            [approximation, detail],
+            signal,
+            scratch,
+        )
     }
 
     /// [`inverse_adjoint`](Self::inverse_adjoint) of every line along an axis, as
@@ -104,14 +114,35 @@ impl<F: Real> Dwt<'_, F> {
         detail: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
     ) -> Result<(), Error> {
-        let frame = self.inverse_frame(self.reconstructed_length(), Direction::Gather);
-        self.analyse_along(axis, &frame, signal, approximation, detail, scratch)
+        self.analyse_along(
+            axis,
+            Side::Synthesis,
+            signal,
+            approximation,
+            detail,
+            scratch,
+        )
+    }
+
+    /// Samples of the lines that a side's operators work on.
+    fn samples(&self, side: Side) -> usize {
+        match side {
+            Side::Analysis => self.length(),
+            Side::Synthesis => self.reconstructed_length(),
+        }
+    }
+
+    fn frame<'r>(&self, side: Side, direction: Direction, room: &'r mut [F]) -> Frame<'r, F> {
+        match side {
+            Side::Analysis => self.forward_frame(direction, room),
+            Side::Synthesis => self.inverse_frame(self.samples(side), direction, room),
+        }
     }
 
     fn analyse_along<T: Element<Real = F>, const D: usize>(
         &self,
         axis: usize,
-        frame: &Frame<F>,
+        side: Side,
         signal: &Array<'_, T, D>,
         low: &mut ArrayMut<'_, T, D>,
         high: &mut ArrayMut<'_, T, D>,
@@ -122,8 +153,10 @@ impl<F: Real> Dwt<'_, F> {
             shapes: [signal.shape(), low.shape(), high.shape()],
             strides: [signal.strides(), low.strides(), high.strides()],
         };
-        lines.check(frame.samples, frame.coefficients)?;
+        lines.check(self.samples(side), self.band_length())?;
         check_scratch(self.along_scratch_len(), scratch.len())?;
+        let (room, scratch) = split_mut(scratch, taps_len(self.bank.taps()));
+        let frame = &self.frame(side, Direction::Gather, room);
         let (signal, low, high) = (signal.data(), low.data(), high.data());
         let [from, to, other] = lines.strides.map(|strides| strides[axis]);
         if let (Some((side, width)), Some(signal), Some(low), Some(high)) = (
@@ -163,7 +196,7 @@ impl<F: Real> Dwt<'_, F> {
     fn synthesise_along<T: Element<Real = F>, const D: usize>(
         &self,
         axis: usize,
-        frame: &Frame<F>,
+        side: Side,
         [low, high]: [&Array<'_, T, D>; 2],
         signal: &mut ArrayMut<'_, T, D>,
         scratch: &mut [F],
@@ -173,8 +206,10 @@ impl<F: Real> Dwt<'_, F> {
             shapes: [signal.shape(), low.shape(), high.shape()],
             strides: [signal.strides(), low.strides(), high.strides()],
         };
-        lines.check(frame.samples, frame.coefficients)?;
+        lines.check(self.samples(side), self.band_length())?;
         check_scratch(self.along_scratch_len(), scratch.len())?;
+        let (room, scratch) = split_mut(scratch, taps_len(self.bank.taps()));
+        let frame = &self.frame(side, Direction::Scatter, room);
         let [to, from, other] = lines.strides.map(|strides| strides[axis]);
         let (low, high, signal) = (low.data(), high.data(), signal.data());
         if let (Some((side, width)), Some(low), Some(high)) =

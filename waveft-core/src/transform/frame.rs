@@ -6,13 +6,19 @@
 //! extension, so that they are transposes of each other.
 
 use crate::element::{Element, Real};
-use crate::extension_mode::ExtensionMode;
+use crate::extension_mode::{ExtensionMode, FirstCopy};
 use crate::filter_bank::MAX_TAPS;
+use crate::kernel::Kernel;
 use crate::lanes::Lanes;
-use crate::lifting::Step;
-use crate::polyphase::{Apart, Joined, Terms, combine, combine_pairs, deinterleave, interleave};
-use crate::slices::split_mut;
+use crate::lifting::{MOST_STEPS, Step};
+use crate::polyphase::{
+    Apart, Backwards, Forwards, Joined, Sink, Terms, combine, combine_pairs, deinterleave,
+    in_turns, interleave,
+};
+use crate::slices::{rest, split, split_mut};
+use core::marker::PhantomData;
 use core::ops::Range;
+use core::slice::from_mut;
 
 /// Pairs of coefficients that are made at once: their samples stay in the first cache.
 const CHUNK: usize = 1024;
@@ -45,6 +51,15 @@ impl Beyond {
         }
     }
 
+    /// The copy of a line before or behind it, where there is one.
+    #[inline(always)]
+    const fn first_copy(self, before: bool, length: usize) -> Option<FirstCopy> {
+        match self {
+            Self::Extension(mode) => mode.first_copy(before, length),
+            Self::Nothing | Self::Around { .. } => None,
+        }
+    }
+
     /// Whether coefficients count around.
     const fn is_periodized(self) -> bool {
         matches!(
@@ -56,17 +71,26 @@ impl Beyond {
 
 /// An operator on lines of `samples` samples and two bands of `coefficients` coefficients.
 #[derive(Clone, Copy)]
-pub(super) struct Frame<F> {
+pub(super) struct Frame<'a, F> {
     beyond: Beyond,
     pub(super) samples: usize,
     pub(super) coefficients: usize,
-    /// `L`.
-    taps: usize,
-    /// In the order of the terms that are combined. From samples to coefficients: what a coefficient's
-    /// samples are multiplied by for either band, first sample first. From coefficients to samples: what
-    /// coefficients `u`, `u − 1`, … are multiplied by for the even and for the odd sample of pair `u`,
-    /// first that of the low-pass, then that of the high-pass band.
-    pairs: [[F; 2]; MAX_TAPS],
+    /// The first sample of coefficient 0.
+    pub(super) shift: isize,
+    /// The `L` taps in the order of the terms that are combined. From samples to coefficients: what a
+    /// coefficient's samples are multiplied by for either band, first sample first. From coefficients to
+    /// samples: what coefficients `u`, `u − 1`, … are multiplied by for the even and for the odd sample
+    /// of pair `u`, first that of the low-pass, then that of the high-pass band.
+    pub(super) pairs: &'a [[F; 2]],
+}
+
+/// Which of an axis' two frames is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Analysis and its adjoint.
+    Analysis,
+    /// Synthesis and its adjoint.
+    Synthesis,
 }
 
 /// Which of a frame's two operators is meant.
@@ -78,56 +102,55 @@ pub(super) enum Direction {
     Scatter,
 }
 
-impl<F: Real> Frame<F> {
+impl<'a, F: Real> Frame<'a, F> {
+    /// With the taps of two filters, or the same from their ends, in a room of [`taps_len`] elements.
+    #[inline(always)]
     pub(super) fn new(
         beyond: Beyond,
-        samples: usize,
-        coefficients: usize,
-        taps: impl ExactSizeIterator<Item = [F; 2]>,
+        [samples, coefficients]: [usize; 2],
+        filters: [&[F]; 2],
+        is_reversed: bool,
         direction: Direction,
+        room: &'a mut [F],
     ) -> Self {
-        let count = taps.len().min(MAX_TAPS);
-        let mut pairs = [[F::zero(); 2]; MAX_TAPS];
-        for (pair, taps) in pairs.iter_mut().zip(taps) {
-            *pair = taps;
-        }
-        if direction == Direction::Scatter {
-            for pair in pairs.chunks_exact_mut(2).take(count / 2) {
-                (pair[0][1], pair[1][0]) = (pair[1][0], pair[0][1]);
+        let (pairs, _) = room.as_chunks_mut();
+        let (fours, _) = pairs.as_chunks_mut();
+        let [low, high] = filters.map(|filter| filter.as_chunks().0.iter());
+        let arranged = |[a, b]: [F; 2], [c, d]: [F; 2]| match direction {
+            Direction::Gather => [[a, c], [b, d]],
+            Direction::Scatter => [[a, b], [c, d]],
+        };
+        if is_reversed {
+            for (four, (&[b, a], &[d, c])) in fours.iter_mut().zip(low.zip(high).rev()) {
+                *four = arranged([a, b], [c, d]);
+            }
+        } else {
+            for (four, (&low, &high)) in fours.iter_mut().zip(low.zip(high)) {
+                *four = arranged(low, high);
             }
         }
+        let taps = pairs.len() as isize;
+        let shift = if beyond.is_periodized() {
+            1 - taps / 2
+        } else {
+            2 - taps
+        };
         Self {
             beyond,
             samples,
             coefficients,
-            taps: count,
+            shift,
             pairs,
         }
     }
 
     /// Half the taps, `L / 2`: as many pairs of samples belong to a coefficient.
     pub(super) const fn half(&self) -> usize {
-        self.taps / 2
-    }
-
-    /// The first sample of coefficient 0.
-    #[inline(always)]
-    pub(super) const fn shift(&self) -> isize {
-        if self.beyond.is_periodized() {
-            1 - self.half() as isize
-        } else {
-            2 - self.taps as isize
-        }
-    }
-
-    /// The taps, in the order of the terms that are combined.
-    #[inline(always)]
-    pub(super) fn pairs(&self) -> &[[F; 2]] {
-        self.pairs.get(..self.taps).unwrap_or_default()
+        self.pairs.len() / 2
     }
 
     fn chunk(&self) -> usize {
-        chunk(self.coefficients, self.taps).max(1)
+        chunk(self.coefficients, self.pairs.len()).max(1)
     }
 
     /// `low[k]`, `high[k]`: the sums of the coefficient's samples times their taps, by convolution or in
@@ -145,10 +168,17 @@ impl<F: Real> Frame<F> {
         T: Element<Real = F>,
         U: Element<Real = F>,
     {
+        if self.outgrows_line() {
+            for (k, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                let sample = |at: usize| rest(samples, at);
+                self.sum_own(k, sample, &mut Apart(from_mut(low), from_mut(high)));
+            }
+            return;
+        }
         let chunk = self.chunk();
         // Two taps see their own pair of samples only, the first at index 0.
-        let done = if self.taps == 2 && factors.is_none() {
-            combine_pairs::<L, _, _, _>(self.pairs(), samples, low, high)
+        let done = if self.pairs.len() == 2 && factors.is_none() {
+            combine_pairs::<L, _, _, _>(self.pairs, samples, low, high)
         } else {
             0
         };
@@ -156,7 +186,7 @@ impl<F: Real> Frame<F> {
         let [low, high] = [low, high].map(|band| band.get_mut(done..).unwrap_or_default());
         let bands = low.chunks_mut(chunk).zip(high.chunks_mut(chunk));
         for (index, (low, high)) in bands.enumerate() {
-            let first = 2 * (done + index * chunk) as isize + self.shift();
+            let first = 2 * (done + index * chunk) as isize + self.shift;
             let count = low.len() + self.half() - 1;
             let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) else {
                 return;
@@ -191,7 +221,7 @@ impl<F: Real> Frame<F> {
             for start in covering.clone().step_by(chunk) {
                 let count = chunk.min((covering.end - start) as usize);
                 let [even, odd] = self.lift_pairs::<L, _>(factors, bands, start, count, scratch);
-                let first = 2 * start + self.shift();
+                let first = 2 * start + self.shift;
                 if part == 0 {
                     join::<L, _, _>(even, odd, first, samples);
                     continue;
@@ -259,16 +289,81 @@ impl<F: Real> Frame<F> {
         }
     }
 
+    /// Whether a sum over the extension would lose too much in f32: where a line shorter than the filters is
+    /// continued to many times its size.
+    #[inline(always)]
+    pub(super) fn outgrows_line(&self) -> bool {
+        use ExtensionMode::{Antireflect, Smooth};
+        size_of::<F>() == size_of::<f32>()
+            && self.samples < self.pairs.len()
+            && matches!(self.beyond, Beyond::Extension(Smooth | Antireflect))
+    }
+
+    /// Coefficient `k` of either band of as many lines side by side as there are places, from the lines' own
+    /// samples alone. `row` has these at an index.
+    #[inline(never)]
+    pub(super) fn sum_own<'r, T: Element<Real = F>>(
+        &self,
+        k: usize,
+        row: impl Fn(usize) -> &'r [T],
+        sink: &mut impl Sink<F>,
+    ) {
+        // What each sample is multiplied by in all, if it is among the coefficient's.
+        let mut taps = [None; MAX_TAPS];
+        for (index, pair) in (2 * k as isize + self.shift..).zip(self.pairs) {
+            for (at, weight) in self.terms(index) {
+                if let Some(taps) = taps.get_mut(at) {
+                    let sums: &mut [Sum<F>; 2] = taps.get_or_insert([Sum::ZERO; 2]);
+                    for (sum, &tap) in sums.iter_mut().zip(pair) {
+                        sum.add_product(tap, weight);
+                    }
+                }
+            }
+        }
+        let taps = taps.map(|sums| sums.map(|sums| sums.map(Sum::rounded)));
+        for place in 0..sink.length() {
+            let mut sums = [F::zero(); 2];
+            for (at, taps) in taps.iter().enumerate() {
+                if let (Some(taps), Some(sample)) = (taps, row(at).get(place)) {
+                    let sample = sample.to_real();
+                    sums = [sums[0] + taps[0] * sample, sums[1] + taps[1] * sample];
+                }
+            }
+            sink.put(place, sums);
+        }
+    }
+
+    /// Coefficients from a line's two halves, of which the odd one lies behind the even one; what is beyond
+    /// the line's ends is filled in.
+    #[inline(always)]
+    pub(super) fn filter_line<L: Lanes<F>>(
+        &self,
+        extension: &Extension<'_, F>,
+        line: &mut [F],
+        low: &mut [F],
+        high: &mut [F],
+    ) {
+        if self.outgrows_line() {
+            for (k, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                let sample = |at: usize| rest(line, self.place(at as isize));
+                self.sum_own(k, sample, &mut Apart(from_mut(low), from_mut(high)));
+            }
+            return;
+        }
+        extension.apply(line);
+        self.filter::<L, _>(split(line, self.half_length()), low, high);
+    }
+
     /// Coefficients from the even and the odd samples of theirs.
     #[inline(always)]
-    pub(super) fn filter<L, U>(&self, (even, odd): (&[F], &[F]), low: &mut [U], high: &mut [U])
+    fn filter<L, U>(&self, (even, odd): (&[F], &[F]), low: &mut [U], high: &mut [U])
     where
         L: Lanes<F>,
         U: Element<Real = F>,
     {
         let terms = Terms {
-            taps: self.pairs(),
-            inputs: |pair| [even, odd].map(|half| half.get(pair..).unwrap_or_default()),
+            taps: in_turns(self.pairs),
+            inputs: Forwards([even, odd]),
         };
         combine::<L, _, _, _>(&terms, &mut Apart(low, high));
     }
@@ -289,26 +384,28 @@ impl<F: Real> Frame<F> {
             even.get_mut(inside.clone()).unwrap_or_default(),
             odd.get_mut(inside.clone()).unwrap_or_default(),
         );
-        for outside in [0..inside.start, inside.end..even.len()] {
-            for pair in outside {
-                let index = first + 2 * pair as isize;
-                if let (Some(even), Some(odd)) = (even.get_mut(pair), odd.get_mut(pair)) {
-                    *even = self.sample(samples, index);
-                    *odd = self.sample(samples, index + 1);
-                }
+        let outside = [0..inside.start, inside.end..even.len()];
+        for (before, outside) in [true, false].into_iter().zip(outside) {
+            let copy = self.beyond.first_copy(before, samples.len());
+            let start = first + 2 * outside.start as isize;
+            let [even, odd] = [&mut *even, &mut *odd]
+                .map(|half| half.get_mut(outside.clone()).unwrap_or_default());
+            for (index, (even, odd)) in (start..).step_by(2).zip(even.iter_mut().zip(odd)) {
+                *even = self.sample(samples, index, copy);
+                *odd = self.sample(samples, index + 1, copy);
             }
         }
     }
 
     /// Even, and as many odd, samples that all coefficients of a line see.
     pub(super) const fn half_length(&self) -> usize {
-        half_length(self.coefficients, self.taps)
+        half_length(self.coefficients, self.pairs.len())
     }
 
     /// Of the halves of a line, where its own even and odd samples go.
     #[inline(always)]
     pub(super) fn own<'h>(&self, (even, odd): (&'h mut [F], &'h mut [F])) -> [&'h mut [F]; 2] {
-        let before = -self.shift() as usize;
+        let before = -self.shift as usize;
         if before.is_multiple_of(2) {
             let own = |half: &'h mut [F]| half.get_mut(before / 2..).unwrap_or_default();
             [own(even), own(odd)]
@@ -337,13 +434,13 @@ impl<F: Real> Frame<F> {
 
     /// The indices beyond the ends of a line that its coefficients see.
     fn beyond_ends(&self) -> impl Iterator<Item = isize> {
-        let end = self.shift() + 2 * self.half_length() as isize;
-        (self.shift()..0).chain(self.samples as isize..end)
+        let end = self.shift + 2 * self.half_length() as isize;
+        (self.shift..0).chain(self.samples as isize..end)
     }
 
     /// Where a line's two halves have the sample at `index`.
     fn place(&self, index: isize) -> usize {
-        let place = (index - self.shift()) as usize;
+        let place = (index - self.shift) as usize;
         place / 2 + place % 2 * self.half_length()
     }
 
@@ -379,15 +476,27 @@ impl<F: Real> Frame<F> {
         terms.map(|(at, weight)| (at, F::from(weight)))
     }
 
-    /// The sample at an index that may be outside the line.
-    fn sample<T: Element<Real = F>>(&self, samples: &[T], index: isize) -> F {
-        if let Beyond::Extension(mode) = self.beyond
-            && let Some((at, negated)) = mode.mirrored(index, samples.len())
-            && let Some(sample) = samples.get(at)
-        {
-            let sample = sample.to_real();
-            return if negated { F::zero() - sample } else { sample };
+    /// The sample at an index that may be outside the line, beyond the end that the copy is of.
+    #[inline(always)]
+    fn sample<T: Element<Real = F>>(
+        &self,
+        samples: &[T],
+        index: isize,
+        copy: Option<FirstCopy>,
+    ) -> F {
+        if let Some(sample) = samples.get(index as usize) {
+            return sample.to_real();
         }
+        match copy.and_then(|copy| Some((samples.get(copy.place(index))?, copy.is_negated))) {
+            Some((sample, false)) => sample.to_real(),
+            Some((sample, true)) => F::zero() - sample.to_real(),
+            None => self.sum(samples, index),
+        }
+    }
+
+    /// The same for all that an extension may be made of.
+    #[inline(never)]
+    fn sum<T: Element<Real = F>>(&self, samples: &[T], index: isize) -> F {
         let mut sum = F::zero();
         for (at, weight) in self.beyond.sample(index, samples.len()) {
             if let (Some(sample), true) = (samples.get(at), weight != 0) {
@@ -414,54 +523,48 @@ impl<F: Real> Frame<F> {
         let length = samples.len() as isize;
         let covering = self.pairs_covering(0..length);
         let inner = self.inner_pairs(length);
-        let start = 2 * inner.start + self.shift();
-        let end = 2 * inner.end + self.shift();
-        let own = start.max(0) as usize..end.max(0) as usize;
-        if let Some(samples) = samples.get_mut(own).filter(|_| !inner.is_empty()) {
-            let first = inner.start as usize;
+        let [start, end] = [inner.start, inner.end].map(|pair| 2 * pair + self.shift);
+        if !inner.is_empty()
+            && let Some(samples) = samples.get_mut(start as usize..end as usize)
+        {
             let terms = Terms {
-                taps: self.pairs(),
-                inputs: |back| [low, high].map(|band| band.get(first - back..).unwrap_or_default()),
+                taps: in_turns(self.pairs),
+                inputs: Backwards {
+                    sequences: [low, high],
+                    first: inner.start as usize + 1 - self.half(),
+                },
             };
             combine::<L, _, _, _>(&terms, &mut Joined(samples));
+        }
+        let outside = self.outside();
+        if inner == covering && outside.iter().all(Range::is_empty) {
+            return;
         }
         let chunk = self.chunk();
         let (pairs, scratch) = split_mut(scratch, 2 * chunk);
         let (even, odd) = pairs.split_at_mut(pairs.len() / 2);
-        let mut edges = Edges {
+        L::outline(Edges::<L, _, _, _> {
             frame: self,
             bands: [low, high],
+            samples,
+            parts: [
+                covering.start..inner.start,
+                inner.end..covering.end,
+                self.pairs_covering(outside[0].clone()),
+                self.pairs_covering(outside[1].clone()),
+            ],
+            outside,
             halves: [even, odd],
             scratch,
-        };
-        // First what is inside the line, then what its extension takes there.
-        let inside = [covering.start..inner.start, inner.end..covering.end];
-        let outside = self.outside();
-        let folded = outside
-            .each_ref()
-            .map(|range| self.pairs_covering(range.clone()));
-        for (part, pairs) in inside.into_iter().chain(folded).enumerate() {
-            let folded = part.checked_sub(2).and_then(|part| outside.get(part));
-            edges.each::<L>(pairs, |index, value| match folded {
-                Some(outside) if outside.contains(&index) => self.fold(samples, index, value),
-                Some(_) => {}
-                None => {
-                    let at = usize::try_from(index).ok();
-                    if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
-                        *sample = U::from_real(value);
-                    }
-                }
-            });
-        }
+            lanes: PhantomData,
+        });
     }
 
     /// The pairs of samples that are inside a line and belong to coefficients inside the bands only.
     #[inline(always)]
     fn inner_pairs(&self, length: isize) -> Range<isize> {
-        let first = (1 - self.shift())
-            .div_euclid(2)
-            .max(self.half() as isize - 1);
-        let last = (length - self.shift()).div_euclid(2);
+        let first = ((1 - self.shift) >> 1).max(self.half() as isize - 1);
+        let last = (length - self.shift) >> 1;
         let start = first.min(self.pairs_covering(0..length).end);
         start..last.min(self.coefficients as isize).max(start)
     }
@@ -478,8 +581,8 @@ impl<F: Real> Frame<F> {
     /// The pairs of samples `2u + s`, `2u + s + 1`, by `u`, that cover some indices.
     #[inline(always)]
     pub(super) fn pairs_covering(&self, indices: Range<isize>) -> Range<isize> {
-        let start = (indices.start - self.shift()).div_euclid(2);
-        let end = (indices.end - self.shift() + 1).div_euclid(2);
+        let start = (indices.start - self.shift) >> 1;
+        let end = (indices.end - self.shift + 1) >> 1;
         start..end
     }
 
@@ -496,8 +599,8 @@ impl<F: Real> Frame<F> {
             Beyond::Extension(ExtensionMode::Periodization) => [0..0, length..length + length % 2],
             Beyond::Extension(_) => {
                 let last = self.coefficients as isize - 1;
-                let end = 2 * last + self.shift() + self.taps as isize;
-                [self.shift()..0, length..end.max(length)]
+                let end = 2 * last + self.shift + self.pairs.len() as isize;
+                [self.shift..0, length..end.max(length)]
             }
         }
     }
@@ -526,6 +629,11 @@ const fn chunk(coefficients: usize, taps: usize) -> usize {
     if pairs < CHUNK { pairs } else { CHUNK }
 }
 
+/// Elements that a frame's taps take.
+pub(super) const fn taps_len(taps: usize) -> usize {
+    2 * taps
+}
+
 /// Two sequences of pairs, and two of coefficients.
 pub(super) const fn scratch_len(coefficients: usize, taps: usize) -> usize {
     let chunk = chunk(coefficients, taps);
@@ -535,7 +643,7 @@ pub(super) const fn scratch_len(coefficients: usize, taps: usize) -> usize {
 /// An operator in factors: the first `count` of the steps.
 #[derive(Clone, Copy)]
 pub(super) struct Factors<F> {
-    steps: [Step<F>; MAX_TAPS / 2 + 1],
+    steps: [Step<F>; MOST_STEPS],
     count: usize,
     scales: [F; 2],
     offsets: [usize; 2],
@@ -641,7 +749,7 @@ pub(super) enum Extension<'a, F> {
         count: usize,
     },
     /// Some are sums.
-    Sums(&'a Frame<F>),
+    Sums(&'a Frame<'a, F>),
 }
 
 /// A sample of a line that is needed in another place as well.
@@ -675,35 +783,110 @@ impl<F: Real> Extension<'_, F> {
     }
 }
 
+/// A sum of f32, and what its parts lost to rounding.
+#[derive(Clone, Copy)]
+struct Sum<F> {
+    sum: F,
+    lost: F,
+}
+
+impl<F: Real> Sum<F> {
+    const ZERO: Self = Self {
+        sum: F::ZERO,
+        lost: F::ZERO,
+    };
+
+    /// Adds `tap · weight`, which is an integer below 2¹².
+    fn add_product(&mut self, tap: F, weight: F) {
+        // Either half of the tap has 12 bits, so that its product is exact.
+        let scaled = tap * F::from(4097);
+        let upper = scaled - (scaled - tap);
+        for part in [upper, tap - upper] {
+            let value = part * weight;
+            let sum = self.sum + value;
+            let added = sum - self.sum;
+            self.lost += (self.sum - (sum - added)) + (value - added);
+            self.sum = sum;
+        }
+    }
+
+    fn rounded(self) -> F {
+        self.sum + self.lost
+    }
+}
+
 /// Synthesis of pairs of samples that are not like the others.
-struct Edges<'a, F, T> {
-    frame: &'a Frame<F>,
+struct Edges<'a, L, F, T, U> {
+    frame: &'a Frame<'a, F>,
     bands: [&'a [T]; 2],
+    samples: &'a mut [U],
+    /// Two that are inside the line, and two that its extension takes there.
+    parts: [Range<isize>; 4],
+    /// The samples that the latter two are there for.
+    outside: [Range<isize>; 2],
     /// A chunk of even and of odd samples.
     halves: [&'a mut [F]; 2],
     /// A chunk and more of either band's coefficients.
     scratch: &'a mut [F],
+    lanes: PhantomData<L>,
 }
 
-impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
-    /// Visits each sample of some pairs with its index.
+impl<L, F, T, U> Kernel for Edges<'_, L, F, T, U>
+where
+    L: Lanes<F>,
+    F: Real,
+    T: Element<Real = F>,
+    U: Element<Real = F>,
+{
+    type Output = ();
+
     #[inline(always)]
-    fn each<L: Lanes<F>>(&mut self, pairs: Range<isize>, mut visit: impl FnMut(isize, F)) {
+    fn run(mut self) {
         let chunk = self.halves[0].len().max(1);
-        for start in pairs.clone().step_by(chunk) {
-            let count = chunk.min((pairs.end - start) as usize);
-            self.synthesise::<L>(start, count);
-            let [even, odd] = self.halves.each_ref().map(|half| half.iter().take(count));
-            let values = even.zip(odd).flat_map(|(&even, &odd)| [even, odd]);
-            for (index, value) in (2 * start + self.frame.shift()..).zip(values) {
-                visit(index, value);
+        for (part, pairs) in self.parts.clone().into_iter().enumerate() {
+            let outside = part.checked_sub(2).and_then(|part| self.outside.get(part));
+            let outside = outside.cloned();
+            for start in pairs.clone().step_by(chunk) {
+                let count = chunk.min((pairs.end - start) as usize);
+                self.synthesise(start, count);
+                self.place(start, count, outside.clone());
+            }
+        }
+    }
+}
+
+impl<L, F, T, U> Edges<'_, L, F, T, U>
+where
+    L: Lanes<F>,
+    F: Real,
+    T: Element<Real = F>,
+    U: Element<Real = F>,
+{
+    /// Writes each sample of the pairs from `start` that is inside the line, or adds each that is outside to those that it
+    /// is made from.
+    #[inline(always)]
+    fn place(&mut self, start: isize, count: usize, outside: Option<Range<isize>>) {
+        let [even, odd] = self.halves.each_ref().map(|half| half.iter().take(count));
+        let values = even.zip(odd).flat_map(|(&even, &odd)| [even, odd]);
+        for (index, value) in (2 * start + self.frame.shift..).zip(values) {
+            match &outside {
+                None => {
+                    if let Some(sample) = self.samples.get_mut(index as usize) {
+                        *sample = U::from_real(value);
+                    }
+                }
+                Some(outside) => {
+                    if outside.contains(&index) {
+                        self.frame.fold(self.samples, index, value);
+                    }
+                }
             }
         }
     }
 
     /// The pairs from `start`, through copies of their coefficients.
     #[inline(always)]
-    fn synthesise<L: Lanes<F>>(&mut self, start: isize, count: usize) {
+    fn synthesise(&mut self, start: isize, count: usize) {
         let half = self.frame.half();
         // Coefficients from `u − (L/2 − 1)` for the first pair to `u` for the last.
         let first = start + 1 - half as isize;
@@ -719,8 +902,11 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
         }
         let (low, high) = (&*low, &*high);
         let terms = Terms {
-            taps: self.frame.pairs(),
-            inputs: |back| [low, high].map(|band| band.get(half - 1 - back..).unwrap_or_default()),
+            taps: in_turns(self.frame.pairs),
+            inputs: Backwards {
+                sequences: [low, high],
+                first: 0,
+            },
         };
         let [even, odd] = &mut self.halves;
         if let (Some(even), Some(odd)) = (even.get_mut(..count), odd.get_mut(..count)) {
@@ -733,8 +919,8 @@ impl<F: Real, T: Element<Real = F>> Edges<'_, F, T> {
 #[inline(always)]
 fn pairs_inside(first: isize, pairs: usize, length: usize) -> Range<usize> {
     let pairs = pairs as isize;
-    let start = (1 - first).div_euclid(2).max(0).min(pairs);
-    let end = (length as isize - first).div_euclid(2);
+    let start = ((1 - first) >> 1).max(0).min(pairs);
+    let end = (length as isize - first) >> 1;
     let end = end.max(start).min(pairs);
     start as usize..end as usize
 }

@@ -6,11 +6,12 @@ use super::rows::{AnalyseRows, SynthesiseRows};
 use crate::element::{Element, Real};
 use crate::isa::Isa;
 use crate::lanes::{LaneKernel, Lanes};
+use crate::polyphase::{Backwards, Joined, Terms, combine, side_by_side};
 use half::{bf16, f16};
 
 /// One line, from samples to coefficients, by convolution or in factors.
 pub struct Analyse<'a, F, T> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) factors: Option<&'a Factors<F>>,
     pub(super) signal: &'a [T],
     pub(super) bands: [&'a mut [T]; 2],
@@ -30,7 +31,7 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Analyse<'_, F, T> {
 
 /// One line, from coefficients to samples, by convolution or in factors.
 pub struct Synthesise<'a, F, T> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) factors: Option<&'a Factors<F>>,
     pub(super) bands: [&'a [T]; 2],
     pub(super) signal: &'a mut [T],
@@ -53,6 +54,30 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Synthesise<'_, F, T> {
     }
 }
 
+/// One line from its coefficients alone, by convolution with two filters: an even number of samples, of which those of pair
+/// `u` belong to coefficients `u` to `u + L/2 − 1`.
+pub struct Join<'a, F, T> {
+    pub(super) filters: [&'a [F]; 2],
+    pub(super) bands: [&'a [T]; 2],
+    pub(super) signal: &'a mut [T],
+}
+
+impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Join<'_, F, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<F>>(self) {
+        let terms = Terms {
+            taps: side_by_side(self.filters),
+            inputs: Backwards {
+                sequences: self.bands,
+                first: 0,
+            },
+        };
+        combine::<L, _, _, _>(&terms, &mut Joined(self.signal));
+    }
+}
+
 /// Lines of a stored type.
 pub trait LineKernels: Sized {
     /// What is computed in.
@@ -63,6 +88,9 @@ pub trait LineKernels: Sized {
 
     /// Runs the kernel.
     fn synthesise_line(isa: Isa, kernel: Synthesise<'_, Self::Sums, Self>);
+
+    /// Runs the kernel.
+    fn join_line(isa: Isa, kernel: Join<'_, Self::Sums, Self>);
 }
 
 /// Rows and planes of a type that is computed in.
@@ -90,6 +118,10 @@ macro_rules! line_kernels {
             }
 
             fn synthesise_line(isa: Isa, kernel: Synthesise<'_, $sums, Self>) {
+                isa.run_lanes(kernel);
+            }
+
+            fn join_line(isa: Isa, kernel: Join<'_, $sums, Self>) {
                 isa.run_lanes(kernel);
             }
         }

@@ -1,6 +1,6 @@
 //! The separable transform of an array, over one or more levels.
 
-use super::frame::{Direction, Frame};
+use super::frame::{self, Direction, Frame, Side, taps_len};
 use super::kernels::{Analyse, Synthesise};
 use super::plane::{AnalysePlane, Plane, SynthesisePlane};
 use super::rows::{AnalyseRows, Rows, SynthesiseRows};
@@ -11,7 +11,8 @@ use crate::error::{Error, check_rows, check_scratch};
 use crate::extension_mode::ExtensionMode;
 use crate::filter_bank::FilterBank;
 use crate::isa::Isa;
-use crate::slices::{split, split_mut};
+use crate::slices::{pieces, pieces_mut, split, split_mut};
+use core::mem::take;
 use core::ops::Range;
 
 /// The most levels: each at least halves what is left of an axis.
@@ -75,15 +76,6 @@ pub struct Band<const D: usize> {
     pub shape: [usize; D],
     /// Its place among the coefficients.
     pub range: Range<usize>,
-}
-
-/// Which of an axis' two frames is meant.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// Analysis and its adjoint.
-    Analysis,
-    /// Synthesis and its adjoint.
-    Synthesis,
 }
 
 impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
@@ -375,7 +367,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
                 1 => (data, stride),
                 _ => (&*from, outer_stride(row_major(self.shape_after(level - 1)))),
             };
-            let frames = self.frames(level, side, Direction::Gather);
+            let (frames, scratch) = self.frames(level, side, Direction::Gather, scratch);
             analyse_level(self.isa, &frames, data, stride, approximation, own, scratch);
             core::mem::swap(&mut from, &mut to);
         }
@@ -406,7 +398,7 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
             } else {
                 from.get(..length).unwrap_or_default()
             };
-            let frames = self.frames(level, side, Direction::Scatter);
+            let (frames, scratch) = self.frames(level, side, Direction::Scatter, scratch);
             if level == 1 {
                 synthesise_level(self.isa, &frames, approximation, own, data, stride, scratch);
             } else {
@@ -442,11 +434,23 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
         })
     }
 
-    fn frames(&self, level: usize, side: Side, direction: Direction) -> [Frame<F>; D] {
-        self.dwts(level).map(|dwt| match side {
-            Side::Analysis => dwt.forward_frame(direction),
-            Side::Synthesis => dwt.inverse_frame(dwt.length(), direction),
-        })
+    /// What a level does along each axis, and what is left of the scratch.
+    fn frames<'r>(
+        &self,
+        level: usize,
+        side: Side,
+        direction: Direction,
+        mut scratch: &'r mut [F],
+    ) -> ([Frame<'r, F>; D], &'r mut [F]) {
+        let frames = self.dwts(level).map(|dwt| {
+            let (room, rest) = split_mut(take(&mut scratch), taps_len(dwt.bank.taps()));
+            scratch = rest;
+            match side {
+                Side::Analysis => dwt.forward_frame(direction, room),
+                Side::Synthesis => dwt.inverse_frame(dwt.length(), direction, room),
+            }
+        });
+        (frames, scratch)
     }
 
     /// The approximation's shape after some levels.
@@ -488,8 +492,10 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
 
     fn step_scratch_len(&self) -> usize {
         let dwts = self.dwts(1);
-        let lines = dwts.iter().map(Dwt::scratch_len).max().unwrap_or(0);
-        match dwts.last() {
+        let line = |dwt: &Dwt<'_, F>| frame::scratch_len(dwt.band_length(), dwt.bank.taps());
+        let lines = dwts.iter().map(line).max().unwrap_or(0);
+        let rooms = dwts.iter().map(|dwt| taps_len(dwt.bank.taps()));
+        let work = match dwts.last() {
             Some(columns) if D == 2 => Plane::<F>::scratch_len(
                 columns.length(),
                 columns.band_length(),
@@ -501,7 +507,8 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
                 2 * product(largest) + 2 * product(largest) / largest[0].max(1) + lines
             }
             _ => lines,
-        }
+        };
+        rooms.sum::<usize>() + work
     }
 
     fn check<T: Element<Real = F>>(
@@ -602,7 +609,8 @@ impl<F: Real> Wavedec<'_, F, 2> {
             rows.len() * shape[1],
             bands.each_ref().map(|band| band.len()),
         )?;
-        let [vertical, horizontal] = &self.frames(level, Side::Analysis, Direction::Gather);
+        let (frames, scratch) = self.frames(level, Side::Analysis, Direction::Gather, scratch);
+        let [vertical, horizontal] = &frames;
         F::analyse_plane(
             self.isa,
             AnalysePlane {
@@ -638,7 +646,8 @@ impl<F: Real> Wavedec<'_, F, 2> {
         self.check_part(level, &rows, height, target.strides(), scratch)?;
         check_shape("target", [rows.len(), width], target.shape())?;
         check_bands(product(shape), bands.map(<[F]>::len))?;
-        let [vertical, horizontal] = &self.frames(level, Side::Synthesis, Direction::Scatter);
+        let (frames, scratch) = self.frames(level, Side::Synthesis, Direction::Scatter, scratch);
+        let [vertical, horizontal] = &frames;
         let stride = outer_stride(target.strides());
         F::synthesise_plane(
             self.isa,
@@ -720,7 +729,7 @@ fn check_bands(expected: usize, found: [usize; 4]) -> Result<(), Error> {
 /// One level of analysis.
 fn analyse_level<F: Real, const D: usize>(
     isa: Isa,
-    frames: &[Frame<F>; D],
+    frames: &[Frame<'_, F>; D],
     data: &[F],
     stride: usize,
     approximation: &mut [F],
@@ -739,7 +748,7 @@ fn analyse_level<F: Real, const D: usize>(
             },
         ),
         [rows, columns] => {
-            let mut details = details.chunks_exact_mut(approximation.len().max(1));
+            let mut details = pieces_mut(details, approximation.len());
             let mut detail = || details.next().unwrap_or_default();
             F::analyse_plane(
                 isa,
@@ -760,7 +769,7 @@ fn analyse_level<F: Real, const D: usize>(
 /// One level of analysis, an axis after the other.
 fn analyse_axes<F: Real, const D: usize>(
     isa: Isa,
-    frames: &[Frame<F>; D],
+    frames: &[Frame<'_, F>; D],
     data: &[F],
     approximation: &mut [F],
     details: &mut [F],
@@ -776,18 +785,15 @@ fn analyse_axes<F: Real, const D: usize>(
     let mut shape = frames.each_ref().map(|frame| frame.samples);
     copy(data, from, product(shape));
     for (axis, frame) in frames.iter().enumerate() {
-        // Nothing here is zero, which the compiler cannot know: it would have chunks of nothing panic.
-        let before = product(shape).max(1);
+        let before = product(shape);
         let after = frame.coefficients * before / shape[axis].max(1);
-        let arrays = from
-            .chunks_exact(before)
-            .zip(to.chunks_exact_mut((2 * after).max(1)));
+        let arrays = pieces(from, before).zip(pieces_mut(to, 2 * after));
         for (array, bands) in arrays.take(1 << axis) {
             let (low, high) = split_mut(bands, after);
             let inner: usize = shape.iter().skip(axis + 1).product();
-            let blocks = array.chunks_exact((frame.samples * inner).max(1));
-            let size = (frame.coefficients * inner).max(1);
-            let bands = low.chunks_exact_mut(size).zip(high.chunks_exact_mut(size));
+            let blocks = pieces(array, frame.samples * inner);
+            let size = frame.coefficients * inner;
+            let bands = pieces_mut(low, size).zip(pieces_mut(high, size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
                     F::analyse_line(
@@ -824,7 +830,7 @@ fn analyse_axes<F: Real, const D: usize>(
 /// One level of synthesis.
 fn synthesise_level<F: Real, const D: usize>(
     isa: Isa,
-    frames: &[Frame<F>; D],
+    frames: &[Frame<'_, F>; D],
     approximation: &[F],
     details: &[F],
     data: &mut [F],
@@ -843,7 +849,7 @@ fn synthesise_level<F: Real, const D: usize>(
             },
         ),
         [rows, columns] => {
-            let mut details = details.chunks_exact(approximation.len().max(1));
+            let mut details = pieces(details, approximation.len());
             let mut detail = || details.next().unwrap_or_default();
             F::synthesise_plane(
                 isa,
@@ -864,7 +870,7 @@ fn synthesise_level<F: Real, const D: usize>(
 /// One level of synthesis, an axis after the other, the last first.
 fn synthesise_axes<F: Real, const D: usize>(
     isa: Isa,
-    frames: &[Frame<F>; D],
+    frames: &[Frame<'_, F>; D],
     approximation: &[F],
     details: &[F],
     data: &mut [F],
@@ -882,18 +888,15 @@ fn synthesise_axes<F: Real, const D: usize>(
     copy(details, others, details.len());
     let mut shape = frames.each_ref().map(|frame| frame.coefficients);
     for (axis, frame) in frames.iter().enumerate().rev() {
-        // As in analysis.
         let before = product(shape);
-        let after = (frame.samples * before / shape[axis].max(1)).max(1);
-        let arrays = from
-            .chunks_exact((2 * before).max(1))
-            .zip(to.chunks_exact_mut(after));
+        let after = frame.samples * before / shape[axis].max(1);
+        let arrays = pieces(from, 2 * before).zip(pieces_mut(to, after));
         for (bands, array) in arrays.take(1 << axis) {
             let (low, high) = split(bands, before);
             let inner: usize = shape.iter().skip(axis + 1).product();
-            let blocks = array.chunks_exact_mut((frame.samples * inner).max(1));
-            let size = (frame.coefficients * inner).max(1);
-            let bands = low.chunks_exact(size).zip(high.chunks_exact(size));
+            let blocks = pieces_mut(array, frame.samples * inner);
+            let size = frame.coefficients * inner;
+            let bands = pieces(low, size).zip(pieces(high, size));
             for (signal, (low, high)) in blocks.zip(bands) {
                 if inner == 1 {
                     F::synthesise_line(

@@ -10,8 +10,8 @@ use super::rows::Rows;
 use crate::element::Real;
 use crate::filter_bank::MAX_TAPS;
 use crate::lanes::{LaneKernel, Lanes};
-use crate::polyphase::{Ahead, Apart, Sink, Split, Terms, combine};
-use crate::slices::{self, split_mut};
+use crate::polyphase::{Ahead, Apart, Each, Sink, Split, Terms, combine, in_turns};
+use crate::slices::{pieces_mut, rest, split_mut};
 use core::array::from_fn;
 use core::ops::Range;
 
@@ -21,8 +21,8 @@ const MOST_TERMS: usize = 3;
 /// The operators along a column, which counts rows, and along a row.
 #[derive(Clone, Copy)]
 pub(super) struct Plane<'a, F> {
-    pub(super) rows: &'a Frame<F>,
-    pub(super) columns: &'a Frame<F>,
+    pub(super) rows: &'a Frame<'a, F>,
+    pub(super) columns: &'a Frame<'a, F>,
 }
 
 impl<F: Real> Plane<'_, F> {
@@ -61,16 +61,16 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
         let extension = columns.extension();
         let (low, scratch) = split_mut(self.scratch, 2 * half);
         let high = scratch.get_mut(..2 * half).unwrap_or_default();
-        let width = columns.coefficients.max(1);
-        let count = self.bands[0].len() / width;
-        let mut bands = (self.bands).map(|band| band.chunks_exact_mut(width));
+        let width = columns.coefficients;
+        let count = self.bands[0].len().checked_div(width).unwrap_or(0);
+        let mut bands = (self.bands).map(|band| pieces_mut(band, width));
         for k in self.first..rows.coefficients.min(self.first + count) {
             let split = Split {
                 length: columns.samples,
                 halves: [&mut *low, &mut *high].map(|line| columns.own(split_mut(line, half))),
             };
             // What the next row of coefficients needs that this one does not.
-            let next = (2 * k as isize + rows.shift() + 2 * rows.half() as isize).max(0) as usize;
+            let next = (2 * k as isize + rows.shift + 2 * rows.half() as isize).max(0) as usize;
             let next = [next, next + 1];
             let mut sink = Ahead {
                 sink: split,
@@ -81,8 +81,7 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
                 (bands.each_mut()).map(|band| band.next().unwrap_or_default());
             let bands = [(low_low, low_high), (high_low, high_high)];
             for (line, (band, other)) in [&mut *low, &mut *high].into_iter().zip(bands) {
-                extension.apply(line);
-                columns.filter::<L, _>(slices::split(line, half), band, other);
+                columns.filter_line::<L>(&extension, line, band, other);
             }
         }
     }
@@ -91,14 +90,19 @@ impl<F: Real> LaneKernel<F> for AnalysePlane<'_, F> {
 /// Row `k` of the low-pass and of the high-pass coefficients, from rows that are `stride` apart.
 #[inline(always)]
 pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
-    frame: &Frame<F>,
+    frame: &Frame<'_, F>,
     k: usize,
     rows: &[F],
     stride: usize,
     sink: &mut impl Sink<F>,
 ) {
-    let first = 2 * k as isize + frame.shift();
-    let mut taps = frame.pairs();
+    if frame.outgrows_line() {
+        let row = |at: usize| rest(rows, at * stride);
+        frame.sum_own(k, row, sink);
+        return;
+    }
+    let first = 2 * k as isize + frame.shift;
+    let mut taps = frame.pairs;
     let inside = first >= 0 && first as usize + taps.len() <= frame.samples;
     let from = rows
         .get(first.max(0) as usize * stride..)
@@ -120,7 +124,8 @@ pub(super) fn analyse_rows<L: Lanes<F>, F: Real>(
         None => from.get(row * stride..).unwrap_or_default(),
         Some(list) => list.rows.get(row).copied().unwrap_or_default(),
     };
-    let inputs = |pair| [row(2 * pair), row(2 * pair + 1)];
+    let inputs = Each(|pair| [row(2 * pair), row(2 * pair + 1)]);
+    let taps = in_turns(taps);
     combine::<L, _, _, _>(&Terms { taps, inputs }, sink);
 }
 
@@ -183,7 +188,7 @@ impl<F: Real> LaneKernel<F> for SynthesisePlane<'_, F> {
         for (part, indices) in [target.clone(), before, behind].into_iter().enumerate() {
             for u in rows.pairs_covering(indices.clone()) {
                 let halves = synthesise_pair::<L, _>(self.plane, u, self.bands, pair);
-                for (index, [low, high]) in (2 * u + rows.shift()..).zip(halves) {
+                for (index, [low, high]) in (2 * u + rows.shift..).zip(halves) {
                     if !indices.contains(&index) {
                         continue;
                     }
@@ -209,7 +214,7 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
     pair: &'p mut [F],
 ) -> [[&'p [F]; 2]; 2] {
     let width = plane.columns.coefficients;
-    let mut parts = pair.chunks_exact_mut(width.max(1));
+    let mut parts = pieces_mut(pair, width);
     let mut rows: [[&mut [F]; 2]; 2] = from_fn(|_| from_fn(|_| parts.next().unwrap_or_default()));
     let bands = [[low_low, high_low], [low_high, high_high]];
     for (bands, [even, odd]) in bands.into_iter().zip(&mut rows) {
@@ -223,12 +228,11 @@ fn synthesise_pair<'p, L: Lanes<F>, F: Real>(
 /// Rows `2u + s` and `2u + s + 1` from the rows of two bands.
 #[inline(always)]
 pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
-    frame: &Frame<F>,
+    frame: &Frame<'_, F>,
     u: isize,
     bands: &[Rows<&'b [F]>; 2],
     [even, odd]: [&mut [F]; 2],
 ) {
-    let taps = frame.pairs();
     let rows = |row: usize| {
         let row = |band: &Rows<&'b [F]>| band.data.get(row * band.stride..).unwrap_or_default();
         bands.each_ref().map(row)
@@ -238,17 +242,18 @@ pub(super) fn synthesise_rows<'b, L: Lanes<F>, F: Real>(
         rows: rows((u + 1).max(0) as usize),
     };
     // Coefficients that are not there are nothing.
-    let inputs = |back: usize| match frame.coefficient(u - back as isize) {
+    let inputs = Each(|back: usize| match frame.coefficient(u - back as isize) {
         Some(row) => rows(row),
         None => [&[][..]; 2],
-    };
+    });
+    let taps = in_turns(frame.pairs);
     combine::<L, _, _, _>(&Terms { taps, inputs }, &mut sink);
 }
 
 /// Adds a row beyond the ends to those that it is made from.
 #[inline(always)]
 pub(super) fn fold_row<F: Real>(
-    frame: &Frame<F>,
+    frame: &Frame<'_, F>,
     index: isize,
     row: &[F],
     rows: &mut [F],

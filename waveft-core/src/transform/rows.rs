@@ -21,7 +21,7 @@ impl<S> Rows<S> {
 
 /// From rows of samples to rows of coefficients.
 pub struct AnalyseRows<'a, F> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) width: usize,
     pub(super) signal: Rows<&'a [F]>,
     pub(super) bands: [Rows<&'a mut [F]>; 2],
@@ -49,7 +49,7 @@ impl<F: Real> LaneKernel<F> for AnalyseRows<'_, F> {
 
 /// From rows of coefficients to rows of samples.
 pub struct SynthesiseRows<'a, F> {
-    pub(super) frame: &'a Frame<F>,
+    pub(super) frame: &'a Frame<'a, F>,
     pub(super) width: usize,
     pub(super) bands: [Rows<&'a [F]>; 2],
     pub(super) signal: Rows<&'a mut [F]>,
@@ -72,7 +72,7 @@ impl<F: Real> LaneKernel<F> for SynthesiseRows<'_, F> {
         for (part, indices) in parts.into_iter().enumerate() {
             for u in frame.pairs_covering(indices.clone()) {
                 synthesise_rows::<L, _>(frame, u, &self.bands, [&mut *even, &mut *odd]);
-                for (index, row) in (2 * u + frame.shift()..).zip([&*even, &*odd]) {
+                for (index, row) in (2 * u + frame.shift..).zip([&*even, &*odd]) {
                     if !indices.contains(&index) {
                         continue;
                     }
