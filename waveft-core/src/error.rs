@@ -162,8 +162,10 @@ pub enum Error {
         /// What the steps make; NaN where their offsets leave nothing.
         found: f64,
     },
-    /// More levels than the plan can take, or none.
+    /// More levels than the plan can take, or fewer.
     Levels {
+        /// The least number accepted.
+        least: usize,
         /// The largest number accepted.
         most: usize,
         /// The number found.
@@ -266,10 +268,17 @@ impl fmt::Display for Error {
                 expected,
                 found,
             } => write!(f, "expected {what} of {expected} elements, found {found}"),
-            Self::SignalLength { least, most, found } => write!(
-                f,
-                "expected a signal of {least} to {most} samples, found {found}"
-            ),
+            Self::SignalLength { least, most, found } => {
+                let (bound, samples) = if found < least {
+                    ("least", least)
+                } else {
+                    ("most", most)
+                };
+                write!(
+                    f,
+                    "expected a signal of at {bound} {samples} samples, found {found}"
+                )
+            }
             Self::Shape { expected, found } => write!(
                 f,
                 "expected a matrix of {} x {}, found {} x {}",
@@ -317,10 +326,13 @@ impl fmt::Display for Error {
             ),
             Self::NotFactored => write!(
                 f,
-                "expected a filter bank in factors (a named wavelet other than dmey), found one without"
+                "expected a filter bank in factors (a named wavelet other than dmey, or a bank made with lifting steps), found one without"
             ),
-            Self::Levels { most, found } => {
-                write!(f, "expected 1 to {most} levels, found {found}")
+            Self::Levels { least, most, found } if least == most => {
+                write!(f, "expected level {most}, found {found}")
+            }
+            Self::Levels { least, most, found } => {
+                write!(f, "expected {least} to {most} levels, found {found}")
             }
         }
     }

@@ -511,7 +511,7 @@ fn lengths_that_no_signal_has_are_refused() {
             found: 1
         }
         .to_string(),
-        "expected a signal of 2 to 9 samples, found 1"
+        "expected a signal of at least 2 samples, found 1"
     );
 }
 

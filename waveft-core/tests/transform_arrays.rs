@@ -571,7 +571,12 @@ fn plans_that_no_array_has_are_refused() {
             assert_eq!(new(shape, zero, levels).unwrap().levels(), levels);
         }
         for found in [0, most + 1, 64, usize::MAX] {
-            assert_eq!(new(shape, zero, found), Err(Error::Levels { most, found }));
+            let error = Error::Levels {
+                least: 1,
+                most,
+                found,
+            };
+            assert_eq!(new(shape, zero, found), Err(error));
         }
     }
     let most = isize::MAX as usize / 8 - 128;
@@ -595,13 +600,16 @@ fn plans_that_no_array_has_are_refused() {
         );
     }
     let plan = new([100, 60], zero, 2).unwrap();
-    for (level, detail) in [(0, [true; 2]), (3, [true; 2]), (1, [false; 2])] {
+    for (least, level, detail) in [(1, 0, [true; 2]), (1, 3, [true; 2]), (2, 1, [false; 2])] {
         let error = Error::Levels {
+            least,
             most: 2,
             found: level,
         };
         assert_eq!(plan.band(level, detail), Err(error));
     }
+    let error = plan.band(1, [false; 2]).unwrap_err();
+    assert_eq!(error.to_string(), "expected level 2, found 1");
     assert!(plan.band(2, [false; 2]).is_ok() && plan.band(1, [false, true]).is_ok());
 }
 

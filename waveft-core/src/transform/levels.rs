@@ -101,10 +101,11 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
         let most = deepest
             .min()
             .ok_or(Error::NoSuchAxis { axes: 0, found: 0 })?
-            .max(1);
+            .clamp(1, MOST_LEVELS);
         plan.check_axes(1)?;
-        if levels == 0 || levels > most.min(MOST_LEVELS) {
+        if levels == 0 || levels > most {
             return Err(Error::Levels {
+                least: 1,
                 most,
                 found: levels,
             });
@@ -174,8 +175,10 @@ impl<'a, F: Real, const D: usize> Wavedec<'a, F, D> {
         let code = detail
             .iter()
             .fold(0, |code, &detail| 2 * code + usize::from(detail));
-        if level == 0 || level > self.levels || (code == 0 && level != self.levels) {
+        let least = if code == 0 { self.levels } else { 1 };
+        if level < least || level > self.levels {
             return Err(Error::Levels {
+                least,
                 most: self.levels,
                 found: level,
             });
@@ -575,6 +578,7 @@ impl<F: Real> Wavedec<'_, F, 2> {
     pub fn level_shape(&self, level: usize) -> Result<[usize; 2], Error> {
         if level > self.levels {
             return Err(Error::Levels {
+                least: 0,
                 most: self.levels,
                 found: level,
             });
@@ -676,6 +680,7 @@ impl<F: Real> Wavedec<'_, F, 2> {
     ) -> Result<(), Error> {
         if level == 0 {
             return Err(Error::Levels {
+                least: 1,
                 most: self.levels,
                 found: level,
             });
