@@ -2,15 +2,20 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::output::HEADING;
+use crate::output::{HEADING, printable};
 
 /// Rows of a table of modules; of more, the first are shown.
 pub(crate) const MOST_ROWS: usize = 24;
 
-/// Rows of cells as lines below a heading: the first column flush left, the others flush right, two spaces apart.
+/// Rows of cells as lines below a heading: the first column flush left, the others flush right, two spaces apart. Names in cells
+/// come from files, and may be anything.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let heading = heading.map(str::to_owned);
-    let all = || std::iter::once(&heading).chain(rows);
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)))
+        .collect();
+    let all = || std::iter::once(&heading).chain(&rows);
     let widths: [usize; N] = std::array::from_fn(|column| {
         let widths = all().map(|row| row[column].width());
         widths.max().unwrap_or(0)
@@ -48,5 +53,12 @@ mod tests {
         let rows = [row(["a", "1024"]), row(["層.0", "7"])];
         let expected = "\u{1b}[1mname     n\u{1b}[0m\na     1024\n層.0     7\n";
         assert_eq!(table(["name", "n"], &rows), expected);
+    }
+
+    #[test]
+    fn names_cannot_command_the_terminal() {
+        let rows = [["a\u{1b}]0;title\u{7}\n\u{9b}b".to_owned()]];
+        let expected = "\u{1b}[1mname\u{1b}[0m\na\\u{1b}]0;title\\u{7}\\n\\u{9b}b\n";
+        assert_eq!(table(["name"], &rows), expected);
     }
 }

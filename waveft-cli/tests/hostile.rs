@@ -1235,6 +1235,25 @@ fn what_is_odd_is_taken() {
     }
 }
 
+/// What would set the terminal's title, or clear it, is shown and not done.
+#[test]
+fn names_are_printed_without_control_characters() {
+    let folder = scene();
+    let name = "\u{1b}]0;title\u{7}.\u{9b}2J\n";
+    let header = |name: String| json!({ name: tensor("F32", json!([1]), 0, 4) }).to_string();
+    base(header(format!("{name}.weight")), 4)(folder.path());
+    let spectrum = format!("base_model.model.{name}.waveft_spectrum");
+    spectra(header(spectrum), 4)(folder.path());
+    for words in [INSPECT, INSPECT_ADAPTER] {
+        let ran = run(folder.path(), words);
+        let said = String::from_utf8(ran.stdout).unwrap();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{said}");
+        assert!(said.contains(r"\u{1b}]0;title\u{7}.\u{9b}2J\n"), "{said}");
+        let mut characters = said.chars().filter(|&c| c != '\n');
+        assert!(!characters.any(char::is_control), "{said:?}");
+    }
+}
+
 /// A journal could not name it, and what it cannot name it could not give back.
 #[test]
 fn a_base_whose_name_is_no_text_is_not_changed_in_place() {
