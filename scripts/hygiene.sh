@@ -206,15 +206,13 @@ link_with() {
 
 # under_sanitizer NAME COMMAND...: RUSTFLAGS has the sanitizer, the command is a cargo's `test` of some packages.
 under_sanitizer() {
-    local start=$SECONDS package options=()
-    # Complex numbers are nothing to us, and take longer to optimise than all else.
-    for package in gemm-c32 gemm-c64; do options+=(--config "profile.test.package.$package.opt-level=0"); done
+    local start=$SECONDS
     # Frames grow, and tests' threads have little stack. `--target` keeps the flags from build scripts.
     export RUSTFLAGS
     local -x RUST_MIN_STACK=16777216 CARGO_PROFILE_TEST_DEBUG=line-tables-only
     # A sanitizer's own memory is more than what these tests allow.
     local -x WAVEFT_UNLIMITED_MEMORY=1
-    "${@:2}" --locked --target "$host" --target-dir "target/hygiene/$1" "${options[@]}" --lib --tests \
+    "${@:2}" --locked --target "$host" --target-dir "target/hygiene/$1" --lib --tests \
         -- --skip memory_does_not_grow_with_the_base |
         tee "target/hygiene/$1.log"
     printf '%s: %d tests passed in %d s\n' "$1" \
