@@ -6,8 +6,18 @@
 #     deb test -Zbuild-std --target aarch64-unknown-linux-gnu
 # shellcheck shell=bash
 
-# Installs the Debian packages that are missing; says which, and fails, where it may not. Another's apt-get is waited for.
+# Installs the Debian packages that are missing; says which, and fails, where it may not. Waits for another call of this, and for
+# another's apt-get.
 need() {
+    local lock status=0
+    exec {lock}<"${BASH_SOURCE[0]}"
+    flock "$lock"
+    install_missing "$@" || status=1
+    exec {lock}<&-
+    return "$status"
+}
+
+install_missing() {
     local package missing=()
     for package in "$@"; do
         dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
@@ -30,10 +40,9 @@ need() {
     }
 }
 
-need rustc-web cargo-web rust-web-src lld-22 || exit 1
-
 # Debian's cargo, with the unstable -Zbuild-std. /usr/bin first, or it takes another rustc from the path; and no RUSTUP_TOOLCHAIN
 # or CARGO of another cargo that may have started this script.
 deb() {
+    need rustc-web cargo-web rust-web-src lld-22 || return 1
     env --unset=RUSTUP_TOOLCHAIN --unset=CARGO --unset=RUSTC PATH="/usr/bin:$PATH" RUSTC_BOOTSTRAP=1 /usr/bin/cargo "$@"
 }

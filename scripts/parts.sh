@@ -2,6 +2,7 @@
 #
 #     known=(one two three)     the parts, each a function
 #     usual=(one two)           those that run if none is named
+#     together=2                how many run at a time; 1 unless it is set
 #     source scripts/parts.sh   with the script's own arguments, in the repository's folder
 #     …
 #     "$WAVEFT_PART"
@@ -19,16 +20,14 @@ script=$(basename "$0" .sh)
 seconds=WAVEFT_${script^^}_SECONDS
 [ $# -gt 0 ] || set -- "${usual[@]}"
 mkdir -p "target/$script"
+run_part() {
+    local log=target/$script/$1.log start=$SECONDS result=passed
+    WAVEFT_PART=$1 timeout "${!seconds:-3600}" bash "scripts/$script.sh" "$1" >"$log" 2>&1 || result=FAILED
+    [ "$result" = passed ] || tail -60 "$log"
+    printf '%-13s %s in %d s\n' "$1" "$result" $((SECONDS - start))
+    [ "$result" = passed ]
+}
+source scripts/at-once.sh
 status=0
-for part in "$@"; do
-    log=target/$script/$part.log
-    start=$SECONDS
-    result=passed
-    WAVEFT_PART=$part timeout "${!seconds:-3600}" bash "scripts/$script.sh" "$part" >"$log" 2>&1 || result=FAILED
-    if [ "$result" = FAILED ]; then
-        tail -60 "$log"
-        status=1
-    fi
-    printf '%-13s %s in %d s\n' "$part" "$result" $((SECONDS - start))
-done
+at_once "${together:-1}" run_part "$@" || status=1
 exit "$status"

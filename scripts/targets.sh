@@ -20,6 +20,8 @@ cd "$(dirname "$0")/.."
 
 known=(aarch64 wasm i686 s390x cortex-m no-panic c)
 usual=("${known[@]}")
+# What takes long is done by one processor: fat link-time optimisation, and programs in QEMU.
+together=2
 source scripts/parts.sh
 
 source scripts/debian-rust.sh
@@ -36,9 +38,10 @@ tests() {
 build_std=(-Zbuild-std)
 packages=(--package waveft-core)
 
-# An emulator is ten to fifty times slower: a sixteenth of the random cases; every golden is compared all the same.
+# An emulator is ten to fifty times slower: a sixteenth of the random cases, and every golden but the first places of layers
+# whose first thousand are compared.
 emulated() {
-    PROPTEST_CASES=16 tests "$@"
+    PROPTEST_CASES=16 tests "$@" --skip few_locations_of_large_layers_are_torchs
 }
 
 aarch64() {

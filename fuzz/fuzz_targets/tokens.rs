@@ -4,7 +4,6 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use half::{bf16, f16};
 use libfuzzer_sys::fuzz_target;
 use num_traits::{One, Zero};
 use waveft_core::Error;
@@ -15,6 +14,7 @@ use waveft_core::matrix::MatrixMut;
 use waveft_core::operator::DeltaWeight;
 use waveft_fuzz::layer::{Layer, MadeLayer, Most};
 use waveft_fuzz::numbers::*;
+use waveft_fuzz::with_element;
 
 /// Few enough atoms to be quick with a hundred taps, enough for every vector to have a rest.
 const MOST: Most = Most {
@@ -47,14 +47,7 @@ struct Layout {
     after: u8,
 }
 
-fuzz_target!(|input: Input| {
-    match input.element {
-        ElementType::F32 => check::<f32>(&input),
-        ElementType::F64 => check::<f64>(&input),
-        ElementType::Bf16 => check::<bf16>(&input),
-        ElementType::F16 => check::<f16>(&input),
-    }
-});
+fuzz_target!(|input: Input| with_element!(input.element, check(&input)));
 
 fn check<T: Element<Real: Number>>(input: &Input) {
     let own_taps = |count| input.values.take(1, count);

@@ -6,7 +6,6 @@
 use std::array::from_fn;
 
 use arbitrary::Arbitrary;
-use half::{bf16, f16};
 use libfuzzer_sys::fuzz_target;
 use num_traits::{One, Zero};
 use waveft_core::Error;
@@ -17,6 +16,7 @@ use waveft_core::filter_bank::{FilterBank, MAX_TAPS, Wavelet, wavelets};
 use waveft_core::isa::Isa;
 use waveft_core::transform::{Algorithm, Dwt, Wavedec, dwt_max_level};
 use waveft_fuzz::numbers::*;
+use waveft_fuzz::with_element;
 
 /// The longest axis.
 const LONGEST: usize = 6000;
@@ -72,14 +72,7 @@ struct Layout {
     after: u8,
 }
 
-fuzz_target!(|input: Input| {
-    match input.element {
-        ElementType::F32 => check_axes::<f32>(&input),
-        ElementType::F64 => check_axes::<f64>(&input),
-        ElementType::Bf16 => check_axes::<bf16>(&input),
-        ElementType::F16 => check_axes::<f16>(&input),
-    }
-});
+fuzz_target!(|input: Input| with_element!(input.element, check_axes(&input)));
 
 fn check_axes<T: Element<Real: Number>>(input: &Input) {
     match input.axes % 4 {

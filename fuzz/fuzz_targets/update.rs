@@ -3,7 +3,6 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use half::{bf16, f16};
 use libfuzzer_sys::fuzz_target;
 use waveft_core::element::Element;
 use waveft_core::isa::Isa;
@@ -12,6 +11,7 @@ use waveft_core::operator::DeltaWeight;
 use waveft_core::spectrum::{gather, scatter};
 use waveft_fuzz::layer::{MadeLayer, Most};
 use waveft_fuzz::numbers::{ElementType, assert_same, bytes, repeated};
+use waveft_fuzz::with_element;
 
 /// Few enough atoms to be quick with a hundred taps, enough for some to meet.
 const MOST: Most = Most {
@@ -42,14 +42,7 @@ struct Layout {
     after: u8,
 }
 
-fuzz_target!(|input: Input| {
-    match input.element {
-        ElementType::F32 => check::<f32>(&input),
-        ElementType::F64 => check::<f64>(&input),
-        ElementType::Bf16 => check::<bf16>(&input),
-        ElementType::F16 => check::<f16>(&input),
-    }
-});
+fuzz_target!(|input: Input| with_element!(input.element, check(&input)));
 
 fn check<T: Element>(input: &Input) {
     let own_taps = |count| repeated(&input.numbers, 0, count);

@@ -25,6 +25,19 @@ impl ElementType {
     }
 }
 
+/// Calls a function with the type that an [`ElementType`] stands for.
+#[macro_export]
+macro_rules! with_element {
+    ($element:expr, $function:ident($($argument:expr),*)) => {
+        match $element {
+            $crate::numbers::ElementType::F32 => $function::<f32>($($argument),*),
+            $crate::numbers::ElementType::F64 => $function::<f64>($($argument),*),
+            $crate::numbers::ElementType::Bf16 => $function::<half::bf16>($($argument),*),
+            $crate::numbers::ElementType::F16 => $function::<half::f16>($($argument),*),
+        }
+    };
+}
+
 /// How long scratch is, beside what is needed.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Scratch {

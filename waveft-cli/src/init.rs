@@ -7,7 +7,7 @@ use waveft_std::Error;
 use waveft_std::adapter::{Adapter, MODEL_FILE};
 use waveft_std::checkpoint::Checkpoint;
 use waveft_std::config::{AdapterConfig, CONFIG_FILE};
-use waveft_std::target_modules::{ModuleShape, linear_modules};
+use waveft_std::target_modules::{ModuleShape, linear_modules, unmatched_names};
 
 use crate::Failure;
 use crate::progress::{Bar, count};
@@ -64,6 +64,14 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     let base = Checkpoint::open(&arguments.base)?;
     let modules = linear_modules(&base, config.fan_in_fan_out());
     let adapter = Adapter::create(config, &modules)?;
+    let unmatched = unmatched_names(adapter.config(), &modules);
+    if !unmatched.is_empty() {
+        let (config, base) = (arguments.config.display(), arguments.base.display());
+        bar.warn(&format!(
+            "{config}: key \"target_modules\": expected names of modules of {base}, found {unmatched:?}, which no linear module \
+             there has"
+        ));
+    }
     for file in [CONFIG_FILE, MODEL_FILE] {
         let path = arguments.output.join(file);
         if path.exists() {

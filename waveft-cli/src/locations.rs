@@ -2,7 +2,8 @@
 
 use std::io::{self, BufWriter, Write as _};
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _};
 use waveft_core::sampling::{Location, locations, scratch_len};
 
 use crate::Failure;
@@ -49,12 +50,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if count as u64 > entries {
         // Before memory is asked for.
         let expected = format!("--count from 1 to {entries}, the entries of {rows} x {cols}");
-        return Err(format!("expected {expected}, found {count}").into());
+        return Err(wrong_usage(format!("expected {expected}, found {count}")));
     }
     let scratch = scratch_len(entries, count);
     let (mut places, mut scratch) = (room(count)?, room(scratch)?);
     locations(rows, cols, seed, &mut places, &mut scratch)?;
     finish(print(&places))
+}
+
+/// What no single argument shows, said as clap says the rest.
+fn wrong_usage(message: String) -> Failure {
+    let mut command = crate::Arguments::command();
+    command.build();
+    let command = command.find_subcommand_mut("locations");
+    let command = command.expect("this subcommand");
+    Box::new(command.error(ErrorKind::ValueValidation, message))
 }
 
 /// So many elements, unless the memory lacks room for them.

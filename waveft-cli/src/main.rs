@@ -1,7 +1,7 @@
 //! The `waveft` command: merge, unmerge, inspect and create WaveFT adapters.
 //!
 //! One file a subcommand; this one holds the arguments they share, and the exit status: 0, 1 for a failed job, 2 for wrong
-//! usage (which `clap` gives).
+//! usage (which `clap` says).
 
 #![forbid(unsafe_code)]
 
@@ -72,17 +72,20 @@ enum Command {
     Man(man::Arguments),
 }
 
-/// What a failed job ends in.
+/// What a failed job ends in; a `clap::Error` is wrong usage.
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::complain(&failure);
-            ExitCode::FAILURE
-        }
+        Err(failure) => match failure.downcast::<clap::Error>() {
+            Ok(usage) => usage.exit(),
+            Err(failure) => {
+                output::complain(&failure);
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

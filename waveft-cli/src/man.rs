@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 use waveft_std::Error;
 use waveft_std::checkpoint::write_whole;
 
@@ -31,20 +32,37 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     let mut command = command.disable_help_subcommand(true);
     command.build();
     let subcommands = command.get_subcommands().cloned();
-    let pages: Vec<Man> = subcommands.chain([command.clone()]).map(Man::new).collect();
-    for page in &pages {
-        let mut text = Vec::new();
-        page.render(&mut text)?;
+    let commands: Vec<Command> = subcommands.chain([command.clone()]).collect();
+    for command in &commands {
+        let page = Man::new(command.clone());
+        let mut text = page_text(command, &page)?;
         if page.get_filename() == "waveft.1" {
-            text.extend(examples_and_exit_status().bytes());
+            text += &examples_and_exit_status();
         }
         write_whole(&folder.join(page.get_filename()), |file| {
-            file.write_all(&text)
+            file.write_all(text.as_bytes())
         })?;
     }
-    let pages = count(pages.len(), "page");
+    let pages = count(commands.len(), "page");
     bar.done(&format!("wrote {pages} to {}", folder.display()));
     Ok(())
+}
+
+/// A page in roff, its synopsis the usage that the help has: the generator's lacks the names of values.
+fn page_text(command: &Command, page: &Man) -> Result<String, Failure> {
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    let text = String::from_utf8(text)?;
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ");
+    let synopsis = Roff::new().text([roman(usage)]).to_roff();
+    let begins = ".SH SYNOPSIS\n";
+    let parts = text.split_once(begins).and_then(|(before, rest)| {
+        let end = rest.find(".SH ")?;
+        Some((before, &rest[end..]))
+    });
+    let (before, after) = parts.ok_or("expected a synopsis before other sections, found none")?;
+    Ok(format!("{before}{begins}{synopsis}{after}"))
 }
 
 /// The last sections of the main page, in roff.

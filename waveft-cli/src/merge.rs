@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
-use waveft_std::adapter::Adapter;
+use waveft_std::adapter::{Adapter, Spectrum};
 use waveft_std::checkpoint::Checkpoint;
 use waveft_std::in_place::{self, JournalInfo, JournalState};
 use waveft_std::merge::Merge;
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     in_place: bool,
 
-    /// Refuse values that are NaN or infinite
+    /// Refuse values that are NaN or infinite; without this, a spectrum that has one is merged with a warning
     #[arg(long)]
     safe: bool,
 }
@@ -53,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     let base = Checkpoint::open(&arguments.base)?;
     let adapters = read_adapters(arguments)?;
     let merge = Merge::new(&base, &adapters, arguments.safe)?;
+    warn_of_not_finite(&adapters, bar);
     let found = in_place::status(&arguments.base)?;
     rewrite::write_to(&base, &merge.edits(), output, bar)?;
     let mut report = report(&merge, arguments, output);
@@ -72,6 +73,7 @@ fn merge_in_place(arguments: &Arguments, bar: &Bar) -> Result<(), Failure> {
     }
     let base = Checkpoint::open(&arguments.base)?;
     let merge = Merge::new(&base, &adapters, arguments.safe)?;
+    warn_of_not_finite(&adapters, bar);
     if merge.added().len() > 0 {
         let added: Vec<&str> = merge.added().collect();
         return Err(format!(
@@ -131,6 +133,25 @@ fn finish(
 fn read_adapters(arguments: &Arguments) -> Result<Vec<Adapter>, Failure> {
     let adapters = arguments.adapter.iter().map(Adapter::read);
     Ok(adapters.collect::<Result<_, _>>()?)
+}
+
+/// Warns of the first coefficient that is NaN or infinite: every entry under its atom becomes so.
+fn warn_of_not_finite(adapters: &[Adapter], bar: &Bar) {
+    let spectra = adapters
+        .iter()
+        .flat_map(|adapter| adapter.spectra().iter().map(move |s| (adapter, s)));
+    let found = |(adapter, spectrum): (&Adapter, &Spectrum)| {
+        let values = spectrum.to_f64();
+        let (at, value) = values.iter().enumerate().find(|(_, v)| !v.is_finite())?;
+        let (path, key) = (adapter.path().display(), spectrum.key());
+        Some(format!(
+            "{path}: tensor {key:?}: expected finite numbers, found {value} at {at}; the weights that it is merged into \
+             are no longer finite, which --safe refuses"
+        ))
+    };
+    if let Some(message) = spectra.into_iter().find_map(found) {
+        bar.warn(&message);
+    }
 }
 
 /// What the journal says of a merge: the adapters, by their whole paths, and what they hold, which may change there.

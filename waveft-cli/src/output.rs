@@ -12,6 +12,9 @@ pub(crate) const HEADING: Style = Style::new().bold();
 /// Of the word before what went wrong, as clap has it.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
+/// Of the word before what is likely a mistake.
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
 /// Prints what was asked for, on standard output.
 pub(crate) fn print(text: &[u8]) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
@@ -34,6 +37,16 @@ pub(crate) fn complain(failure: &Failure) {
         anstream::stderr(),
         "{ERROR}error:{ERROR:#} {}",
         printable(&failure.to_string())
+    );
+}
+
+/// Says on standard error what is likely a mistake, though the job goes on.
+pub(crate) fn warn(message: &str) {
+    // The job is done whether or not it can be told.
+    let _ = writeln!(
+        anstream::stderr(),
+        "{WARNING}warning:{WARNING:#} {}",
+        printable(message)
     );
 }
 

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use waveft_std::checkpoint::Progress;
 
+use crate::output;
+
 /// A bar on standard error, hidden unless that is a terminal.
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -24,6 +26,13 @@ impl Bar {
             ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         Self { bar, quiet }
+    }
+
+    /// Says what is likely a mistake, before the bar is there.
+    pub(crate) fn warn(&self, message: &str) {
+        if !self.quiet {
+            output::warn(message);
+        }
     }
 
     /// Ends the bar and says what was done.

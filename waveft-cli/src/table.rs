@@ -2,15 +2,20 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::output::HEADING;
+use crate::output::{HEADING, printable};
 
 /// Rows that [`first_rows`] shows.
 const MOST_ROWS: usize = 24;
 
-/// Rows of cells as lines below a heading: the first column flush left, the others flush right, two spaces apart.
+/// Rows of cells as lines below a heading: the first column flush left, the others flush right, two spaces apart. Names in cells
+/// come from files, and may be anything.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let heading = heading.map(str::to_owned);
-    let all = || std::iter::once(&heading).chain(rows);
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)))
+        .collect();
+    let all = || std::iter::once(&heading).chain(&rows);
     let widths: [usize; N] = std::array::from_fn(|column| {
         let widths = all().map(|row| row[column].width());
         widths.max().unwrap_or(0)
@@ -73,5 +78,12 @@ mod tests {
         assert_eq!(lines(MOST_ROWS).last().unwrap(), "23");
         let cut = lines(MOST_ROWS + 2);
         assert_eq!(cut[MOST_ROWS..], ["23", "and 2 more"]);
+    }
+
+    #[test]
+    fn names_cannot_command_the_terminal() {
+        let rows = [["a\u{1b}]0;title\u{7}\n\u{9b}b".to_owned()]];
+        let expected = "\u{1b}[1mname\u{1b}[0m\na\\u{1b}]0;title\\u{7}\\n\\u{9b}b\n";
+        assert_eq!(table(["name"], &rows), expected);
     }
 }

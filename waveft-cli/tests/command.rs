@@ -183,7 +183,8 @@ fn an_interrupted_merge_in_place_is_finished_or_undone() {
         &[&base, &adapter, &output],
     ));
     assert!(
-        refused.contains("interrupted") && !output.exists(),
+        refused.contains("finish it by the `waveft merge --in-place` that began it")
+            && !output.exists(),
         "{refused}"
     );
     let other = complaint(&waveft(
@@ -250,14 +251,6 @@ fn prints_pefts_locations() {
     };
     same("-1", "18446744073709551615");
     same("-9223372036854775808", "9223372036854775808");
-    let said = complaint(&waveft(
-        "locations --rows 9 --cols 7 --count 64 --seed 0",
-        &[],
-    ));
-    assert!(
-        said.contains("from 1 to 63, the entries of 9 x 7, found 64"),
-        "{said}"
-    );
     let side = "a whole number from 1 to 1073741823";
     let seed = "a whole number from -9223372036854775808 to 18446744073709551615";
     for (sides, rest, named) in [
@@ -291,6 +284,19 @@ fn prints_pefts_locations() {
         ),
         (
             "9 --cols 7",
+            "64 --seed 0",
+            [
+                "from 1 to 63, the entries of 9 x 7, found 64",
+                "Usage: waveft locations",
+            ],
+        ),
+        (
+            "1 --cols 1073741823",
+            "1073741824 --seed 0",
+            ["from 1 to 1073741823, the", "found 1073741824"],
+        ),
+        (
+            "9 --cols 7",
             "1 --seed 18446744073709551616",
             ["for '--seed <S>'", seed],
         ),
@@ -304,10 +310,8 @@ fn prints_pefts_locations() {
         assert_eq!(usage.status.code(), Some(2), "{sides}");
         let said = String::from_utf8(usage.stderr).unwrap();
         assert!(named.iter().all(|part| said.contains(part)), "{said}");
+        assert!(usage.stdout.is_empty());
     }
-    let largest = "locations --rows 1 --cols 1073741823 --count 1073741824 --seed 0";
-    let said = complaint(&waveft(largest, &[]));
-    assert!(said.contains("from 1 to 1073741823"), "{said}");
 }
 
 #[test]
@@ -395,6 +399,83 @@ fn a_misspelt_setting_is_told() {
         assert_eq!(said.contains("no setting"), is_told, "{said}");
         fs::remove_dir_all(&fresh).unwrap();
     }
+}
+
+#[test]
+fn target_modules_that_match_nothing_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, fresh) = (
+        folder.path().join("config.json"),
+        folder.path().join("fresh"),
+    );
+    let base = data("bases/llama");
+    let mut keys: Value = serde_json::from_slice(
+        &fs::read(data("adapters/plain").join("adapter_config.json")).unwrap(),
+    )
+    .unwrap();
+    for (names, options, told) in [
+        (json!(["q_proj", "self_attn.v_proj"]), "", ""),
+        (
+            json!(["qproj", "q_proj", "_proj"]),
+            "",
+            r#"["qproj", "_proj"], which no linear module there has"#,
+        ),
+        (json!(["qproj", "q_proj"]), "--quiet", ""),
+    ] {
+        keys["target_modules"] = names;
+        fs::write(&config, keys.to_string()).unwrap();
+        let words = format!("init --base {{}} --config {{}} --output {{}} {options}");
+        let run = waveft(&words, &[&base, &config, &fresh]);
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.success() && fresh.exists(), "{said}");
+        assert!(said.contains(told), "{said}");
+        assert_eq!(
+            said.lines().count(),
+            usize::from(!told.is_empty()),
+            "{said}"
+        );
+        assert_eq!(said.starts_with("warning: "), !told.is_empty(), "{said}");
+        fs::remove_dir_all(&fresh).unwrap();
+    }
+}
+
+#[test]
+fn spectra_that_are_not_finite_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let adapter = folder.path().join("adapter");
+    copy_folder(&data("adapters/plain"), &adapter);
+    let base = folder.path().join("base");
+    copy_folder(&data("bases/llama"), &base);
+    // The file's last number.
+    let spectra = adapter.join("adapter_model.safetensors");
+    let mut bytes = fs::read(&spectra).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&spectra, bytes).unwrap();
+
+    let output = folder.path().join("merged");
+    let words = "merge --base {} --adapter {} --output {}";
+    let paths: [&Path; 3] = [&base, &adapter, &output];
+    let refused = complaint(&waveft(&format!("{words} --safe"), &paths));
+    assert!(refused.contains("NaN") && !output.exists(), "{refused}");
+    for (words, paths) in [
+        (words, &paths[..]),
+        ("merge --base {} --adapter {} --in-place", &paths[..2]),
+    ] {
+        let run = waveft(words, paths);
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.success(), "{said}");
+        assert!(
+            said.starts_with("warning: ") && said.lines().count() == 1,
+            "{said}"
+        );
+        assert!(
+            said.contains("found NaN at") && said.contains("--safe refuses"),
+            "{said}"
+        );
+    }
+    fs::remove_dir_all(&output).unwrap();
+    printed(&waveft(&format!("{words} --quiet"), &paths));
 }
 
 #[test]

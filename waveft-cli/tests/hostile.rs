@@ -6,6 +6,7 @@
 mod generated;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -49,9 +50,14 @@ fn scene() -> tempfile::TempDir {
     folder
 }
 
-/// Runs the command in `folder`, within the limits.
+/// Runs the command in `folder`, within the limits; that of memory, unless the environment says `WAVEFT_UNLIMITED_MEMORY`: a
+/// sanitizer takes terabytes of addresses.
 fn run(folder: &Path, words: &str) -> Output {
-    let limited = format!("ulimit -c 0; ulimit -d {MOST_MEMORY}; exec \"$0\" \"$@\"");
+    let memory = match env::var_os("WAVEFT_UNLIMITED_MEMORY") {
+        Some(_) => "unlimited".to_owned(),
+        None => MOST_MEMORY.to_string(),
+    };
+    let limited = format!("ulimit -c 0; ulimit -d {memory}; exec \"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command.current_dir(folder).arg("-c").arg(limited);
     command.arg(env!("CARGO_BIN_EXE_waveft"));
@@ -1226,6 +1232,25 @@ fn what_is_odd_is_taken() {
             "{what}: {ran:?}"
         );
         assert!(folder.path().join("out").exists(), "{what}");
+    }
+}
+
+/// What would set the terminal's title, or clear it, is shown and not done.
+#[test]
+fn names_are_printed_without_control_characters() {
+    let folder = scene();
+    let name = "\u{1b}]0;title\u{7}.\u{9b}2J\n";
+    let header = |name: String| json!({ name: tensor("F32", json!([1]), 0, 4) }).to_string();
+    base(header(format!("{name}.weight")), 4)(folder.path());
+    let spectrum = format!("base_model.model.{name}.waveft_spectrum");
+    spectra(header(spectrum), 4)(folder.path());
+    for words in [INSPECT, INSPECT_ADAPTER] {
+        let ran = run(folder.path(), words);
+        let said = String::from_utf8(ran.stdout).unwrap();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{said}");
+        assert!(said.contains(r"\u{1b}]0;title\u{7}.\u{9b}2J\n"), "{said}");
+        let mut characters = said.chars().filter(|&c| c != '\n');
+        assert!(!characters.any(char::is_control), "{said:?}");
     }
 }
 

@@ -106,7 +106,18 @@ fn the_manual_has_a_page_for_each_subcommand() {
         ("waveft.1", "waveft\\-unmerge(1)"),
         ("waveft.1", ".nf\nwaveft inspect my\\-adapter\n"),
         ("waveft.1", ".SH \"EXIT STATUS\"\n0, 1"),
-        ("waveft-merge.1", "\\-\\-in\\-place"),
+        (
+            "waveft-merge.1",
+            ".SH SYNOPSIS\nwaveft merge [OPTIONS] \\-\\-base <FILE|DIR> \\-\\-adapter <DIR>... <\\-\\-output <FILE|DIR>|\\-\\-in\\-place>\n.SH ",
+        ),
+        (
+            "waveft-inspect.1",
+            ".SH SYNOPSIS\nwaveft inspect [OPTIONS] <PATH>\n.SH DESC",
+        ),
+        (
+            "waveft.1",
+            ".SH SYNOPSIS\nwaveft [OPTIONS] <COMMAND>\n.SH DESC",
+        ),
         ("waveft-inspect.1", "\\-\\-plot"),
         ("waveft-completions.1", "powershell"),
         ("waveft-man.1", "\\-\\-output"),

@@ -4,7 +4,7 @@ mod common;
 mod little_endian;
 
 use serde_json::Value;
-use waveft_core::sampling::{Location, locations, scratch_len};
+use waveft_core::sampling::{INSIDE_OUT_FROM, Location, locations, scratch_len};
 
 fn fnv(places: &[u64]) -> u64 {
     let bytes = places.iter().flat_map(|place| place.to_le_bytes());
@@ -17,25 +17,48 @@ fn numbers(value: &Value) -> Vec<u64> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-// Two tests, so that they run side by side: the largest layers take minutes in an emulator.
 #[test]
 fn locations_are_torchs() {
-    compare_every_second_case(0);
+    compare(151, |total, _| total < INSIDE_OUT_FROM);
+}
+
+// Layers of this size take a minute each in an emulator: tests that run side by side, and one that an emulator leaves out.
+#[test]
+fn locations_of_the_least_layer_shuffled_inside_out_are_torchs() {
+    compare(1, |total, count| total == INSIDE_OUT_FROM && count >= 1000);
 }
 
 #[test]
-fn locations_are_torchs_in_the_other_cases() {
-    compare_every_second_case(1);
+fn locations_of_a_long_line_are_torchs() {
+    compare(1, |total, count| total == 230_000_000 && count >= 1000);
 }
 
-fn compare_every_second_case(first: usize) {
+#[test]
+fn locations_of_a_large_matrix_are_torchs() {
+    compare(1, |total, count| total == 15_000 * 15_001 && count >= 1000);
+}
+
+#[test]
+fn few_locations_of_large_layers_are_torchs() {
+    compare(4, |total, count| total >= INSIDE_OUT_FROM && count < 1000);
+}
+
+/// Compares the cases, of which there are `expected`, whose number of entries and of places `is_compared` takes.
+fn compare(expected: usize, is_compared: impl Fn(u64, usize) -> bool) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/locations.json");
     let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let cases = file["cases"].as_array().unwrap();
-    assert!(cases.len() > 50);
-    for case in cases.iter().skip(first).step_by(2) {
-        let size = |key: &str| case[key].as_u64().unwrap() as usize;
-        let (rows, columns, count) = (size("rows"), size("cols"), size("count"));
+    let size = |case: &Value, key: &str| case[key].as_u64().unwrap() as usize;
+    let sizes = |case: &Value| ["rows", "cols", "count"].map(|key| size(case, key));
+    let cases = file["cases"].as_array().unwrap().iter();
+    let cases: Vec<&Value> = cases
+        .filter(|case| {
+            let [rows, columns, count] = sizes(case);
+            is_compared(rows as u64 * columns as u64, count)
+        })
+        .collect();
+    assert_eq!(cases.len(), expected);
+    for case in cases {
+        let [rows, columns, count] = sizes(case);
         let mut places = vec![Location::default(); count];
         let mut scratch = vec![3; scratch_len(rows as u64 * columns as u64, count)];
         let seed = common::seed(&case["seed"]);

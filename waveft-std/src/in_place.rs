@@ -94,10 +94,12 @@ pub(crate) fn refuse_unfinished(base: &Checkpoint) -> Result<()> {
 fn refused(found: JournalInfo) -> Error {
     let reason = match found.state {
         JournalState::Pending => {
-            "expected no interrupted merge in place, found one: finish it or roll it back first"
+            "expected no interrupted merge in place, found one: finish it by the `waveft merge --in-place` that began it \
+             (`in_place::finish`), or undo it by `waveft unmerge` (`in_place::roll_back`)"
         }
         JournalState::Applied => {
-            "expected no merge in place yet, found one: unmerge it first, or write to an output"
+            "expected no merge in place yet, found one: undo it by `waveft unmerge` (`in_place::roll_back`), or write to an \
+             output"
         }
     };
     Error::Journal {

@@ -383,27 +383,32 @@ mod tests {
     use crate::adapter::Adapter;
     use crate::target_modules::ModuleShape;
 
-    /// An update of a 4 × 4 weight of this type.
-    fn update_for(dtype: Dtype) -> LayerUpdate {
+    /// An adapter of one 4 × 4 weight.
+    fn adapter() -> Adapter {
         let json = r#"{"peft_type": "WAVEFT", "n_frequency": 2, "target_modules": ["proj"]}"#;
         let module = ModuleShape {
             path: "proj".to_owned(),
             out_features: 4,
             in_features: 4,
         };
-        let adapter = Adapter::create(AdapterConfig::parse(json).unwrap(), &[module]).unwrap();
-        let spec = LayerSpec {
+        Adapter::create(AdapterConfig::parse(json).unwrap(), &[module]).unwrap()
+    }
+
+    /// Its layer on a weight of this shape and type.
+    fn spec(adapter: &Adapter, stored: (usize, usize), dtype: Dtype) -> LayerSpec<'_> {
+        LayerSpec {
             config: adapter.config(),
             spectrum: &adapter.spectra()[0],
-            stored: (4, 4),
+            stored,
             dtype,
-        };
-        prepare(&[spec]).unwrap().remove(0)
+        }
     }
 
     #[test]
     fn a_band_that_does_not_fit_is_refused() {
-        let (single, double) = (update_for(Dtype::BF16), update_for(Dtype::F64));
+        let adapter = adapter();
+        let update = |dtype| prepare(&[spec(&adapter, (4, 4), dtype)]).unwrap().remove(0);
+        let (single, double) = (update(Dtype::BF16), update(Dtype::F64));
         let mut words = [0u64; 17];
         let bytes = cast_slice_mut::<u64, u8>(&mut words);
         let mut refused = |update: &LayerUpdate, dtype, place: Range<usize>, expected: &str| {
@@ -426,29 +431,16 @@ mod tests {
 
     #[test]
     fn sides_whose_product_no_number_holds_are_refused() {
-        let json = r#"{"peft_type": "WAVEFT", "n_frequency": 2, "target_modules": ["proj"]}"#;
-        let module = ModuleShape {
-            path: "proj".to_owned(),
-            out_features: 4,
-            in_features: 4,
-        };
-        let adapter = Adapter::create(AdapterConfig::parse(json).unwrap(), &[module]).unwrap();
+        let adapter = adapter();
+        let prepared = |stored| prepare(&[spec(&adapter, stored, Dtype::F32)]);
         let length = usize::MAX / 2;
-        let spec = LayerSpec {
-            config: adapter.config(),
-            spectrum: &adapter.spectra()[0],
-            stored: (length, 4),
-            dtype: Dtype::F32,
-        };
         for stored in [(length, length), (4, length), (length, 4)] {
-            let spec = LayerSpec { stored, ..spec };
             let refused = waveft_core::Error::AxisTooLong { length, taps: 2 };
-            assert_eq!(prepare(&[spec]).unwrap_err(), (0, refused));
+            assert_eq!(prepared(stored).unwrap_err(), (0, refused));
         }
         // 2³³ bytes are too many for 32 bits; elsewhere it would take long to draw the places.
         if usize::BITS == 32 {
-            let stored = (1 << 15, 1 << 15);
-            assert!(prepare(&[LayerSpec { stored, ..spec }]).is_err());
+            assert!(prepared((1 << 15, 1 << 15)).is_err());
         }
     }
 }

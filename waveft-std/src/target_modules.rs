@@ -140,6 +140,35 @@ pub fn select_modules(
         .collect()
 }
 
+/// The names in a list of `target_modules` that match none of the `modules`, and change nothing: misspelt, most likely, or of
+/// another model. PEFT takes them in silence. A regular expression has no names.
+///
+/// ```
+/// use waveft_std::config::AdapterConfig;
+/// use waveft_std::target_modules::{ModuleShape, unmatched_names};
+///
+/// let json = r#"{"peft_type": "WAVEFT", "n_frequency": 10, "target_modules": ["q_proj", "qproj"]}"#;
+/// let module = ModuleShape { path: "layers.0.q_proj".to_owned(), out_features: 8, in_features: 8 };
+/// assert_eq!(unmatched_names(&AdapterConfig::parse(json)?, &[module]), ["qproj"]);
+/// # Ok::<(), waveft_std::Error>(())
+/// ```
+pub fn unmatched_names<'a>(config: &'a AdapterConfig, modules: &[ModuleShape]) -> Vec<&'a str> {
+    let Some(ModuleNames::List(names)) = config.target_modules() else {
+        return Vec::new();
+    };
+    let is_unmatched = |name: &&str| {
+        let mut matches = modules
+            .iter()
+            .map(|module| match_of_name(name, &module.path));
+        matches.all(|found| found.is_none())
+    };
+    names
+        .iter()
+        .map(String::as_str)
+        .filter(is_unmatched)
+        .collect()
+}
+
 /// The paths of all modules that contain one of `modules`.
 fn containers(modules: &[ModuleShape]) -> BTreeSet<&str> {
     let leaves: BTreeSet<&str> = modules.iter().map(|module| module.path.as_str()).collect();
@@ -367,6 +396,7 @@ fn counts<'a>(config: &'a AdapterConfig) -> Result<Vec<(Pattern<'a>, u64)>> {
 }
 
 /// How a path was matched.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
     /// As a whole.
     Whole,
@@ -388,15 +418,20 @@ impl<'a> Names<'a> {
     fn kind_of_match(&self, path: &str) -> Result<Option<Match>> {
         match self {
             Self::Regex(regex) => Ok(regex.captures(path)?.map(|_| Match::Whole)),
-            Self::List(list) if list.iter().any(|name| name == path) => Ok(Some(Match::Whole)),
+            // A match as a whole counts before one of an end.
             Self::List(list) => {
-                let is_end = |name: &String| {
-                    path.strip_suffix(name.as_str())
-                        .is_some_and(|start| start.ends_with('.'))
-                };
-                Ok(list.iter().any(is_end).then_some(Match::End))
+                let found = list.iter().filter_map(|name| match_of_name(name, path));
+                Ok(found.min())
             }
         }
+    }
+}
+
+fn match_of_name(name: &str, path: &str) -> Option<Match> {
+    match path.strip_suffix(name)? {
+        "" => Some(Match::Whole),
+        start if start.ends_with('.') => Some(Match::End),
+        _ => None,
     }
 }
 

@@ -214,14 +214,14 @@ fn a_second_merge_is_refused() {
     // By the file's name or the folder's, it is the same merge.
     for path in [&base, folder.path()] {
         let error = apply(path, &some_edits()).unwrap_err().to_string();
-        assert!(error.contains("unmerge it first"), "{error}");
+        assert!(error.contains("undo it by `waveft unmerge`"), "{error}");
         assert_eq!(fs::read(&base).unwrap(), merged);
     }
     in_place::roll_back(&base, &()).unwrap();
     apply(folder.path(), &some_edits()).unwrap();
     assert!(folder.path().join("model.waveft-journal").exists());
     let error = apply(&base, &some_edits()).unwrap_err().to_string();
-    assert!(error.contains("unmerge it first"), "{error}");
+    assert!(error.contains("undo it by `waveft unmerge`"), "{error}");
     in_place::roll_back(folder.path(), &()).unwrap();
 }
 
@@ -245,10 +245,10 @@ fn a_pending_merge_is_refused_as_a_base() {
     let error = write_to(&base, &Edits::new(), &output, &())
         .unwrap_err()
         .to_string();
-    assert!(error.contains("finish it or roll it back first"), "{error}");
+    assert!(error.contains("undo it by `waveft unmerge`"), "{error}");
     drop(base);
     let error = apply(&path, &small_edits()).unwrap_err().to_string();
-    assert!(error.contains("finish it or roll it back first"), "{error}");
+    assert!(error.contains("undo it by `waveft unmerge`"), "{error}");
     assert!(!output.exists());
     in_place::finish(&path, &()).unwrap();
     assert_eq!(

@@ -38,9 +38,135 @@ macro_rules! entries {
     )*};
 }
 
+/// What takes weights, tokens and arrays of a number type, under these names: the type that is stored, and the one computed in.
+macro_rules! entries_for {
+    ($element:ty, $real:ty: $delta_add:ident, $delta_add_recording:ident, $delta_undo:ident, $delta_apply:ident,
+     $delta_backward:ident, $dwt_forward:ident, $dwt_inverse:ident, $wavedec_forward:ident, $wavedec_inverse:ident $(,)?) => {
+        entries! {
+            fn $delta_add(delta: &DeltaWeight<'_, $real>, weight: &mut MatrixMut<'_, $element>) -> Checked {
+                delta.add(weight)
+            }
+            fn $delta_add_recording(
+                delta: &DeltaWeight<'_, $real>,
+                weight: &mut MatrixMut<'_, $element>,
+                undo: &mut [$element],
+            ) -> Checked {
+                delta.add_recording(weight, undo)
+            }
+            fn $delta_undo(delta: &DeltaWeight<'_, $real>, weight: &mut MatrixMut<'_, $element>, undo: &[$element]) -> Checked {
+                delta.undo(weight, undo)
+            }
+            fn $delta_apply(
+                delta: &DeltaWeight<'_, $real>,
+                x: &Array<'_, $element, 2>,
+                y: &mut ArrayMut<'_, $element, 2>,
+                scratch: &mut [$real],
+            ) -> Checked {
+                delta.apply(x, y, scratch)
+            }
+            fn $delta_backward(
+                delta: &DeltaWeight<'_, $real>,
+                x: &Array<'_, $element, 2>,
+                dy: &Array<'_, $element, 2>,
+                dx: &mut ArrayMut<'_, $element, 2>,
+                gradient: &mut [$real],
+                scratch: &mut [$real],
+            ) -> Checked {
+                delta.backward(x, dy, dx, gradient, scratch)
+            }
+            fn $dwt_forward(
+                dwt: &Dwt<'_, $real>,
+                signal: &[$element],
+                low: &mut [$element],
+                high: &mut [$element],
+                scratch: &mut [$real],
+            ) -> Checked {
+                dwt.forward(signal, low, high, scratch)
+            }
+            fn $dwt_inverse(
+                dwt: &Dwt<'_, $real>,
+                low: &[$element],
+                high: &[$element],
+                signal: &mut [$element],
+                scratch: &mut [$real],
+            ) -> Checked {
+                dwt.inverse(low, high, signal, scratch)
+            }
+            fn $wavedec_forward(
+                plan: &Wavedec<'_, $real, 2>,
+                array: &Array<'_, $element, 2>,
+                coefficients: &mut [$element],
+                scratch: &mut [$real],
+            ) -> Checked {
+                plan.forward(array, coefficients, scratch)
+            }
+            fn $wavedec_inverse(
+                plan: &Wavedec<'_, $real, 2>,
+                coefficients: &[$element],
+                array: &mut ArrayMut<'_, $element, 2>,
+                scratch: &mut [$real],
+            ) -> Checked {
+                plan.inverse(coefficients, array, scratch)
+            }
+        }
+    };
+}
+
 type Checked = Result<(), Error>;
 type Rows<'a> = Array<'a, f32, 2>;
 type RowsMut<'a> = ArrayMut<'a, f32, 2>;
+
+entries_for! {
+    f32, f32:
+    delta_add,
+    delta_add_recording,
+    delta_undo,
+    delta_apply,
+    delta_backward,
+    dwt_forward,
+    dwt_inverse,
+    wavedec_forward,
+    wavedec_inverse,
+}
+
+entries_for! {
+    f64, f64:
+    delta_add_double,
+    delta_add_recording_double,
+    delta_undo_double,
+    delta_apply_double,
+    delta_backward_double,
+    dwt_forward_double,
+    dwt_inverse_double,
+    wavedec_forward_double,
+    wavedec_inverse_double,
+}
+
+entries_for! {
+    bf16, f32:
+    delta_add_bf16,
+    delta_add_recording_bf16,
+    delta_undo_bf16,
+    delta_apply_bf16,
+    delta_backward_bf16,
+    dwt_forward_bf16,
+    dwt_inverse_bf16,
+    wavedec_forward_bf16,
+    wavedec_inverse_bf16,
+}
+
+entries_for! {
+    f16, f32:
+    delta_add_f16,
+    delta_add_recording_f16,
+    delta_undo_f16,
+    delta_apply_f16,
+    delta_backward_f16,
+    dwt_forward_f16,
+    dwt_inverse_f16,
+    wavedec_forward_f16,
+    wavedec_inverse_f16,
+}
 
 entries! {
     fn a_panic_for_comparison(places: &[u8], at: usize) -> u8 {
@@ -112,21 +238,8 @@ entries! {
     fn delta_write(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>) -> Checked {
         delta.write(weight)
     }
-    fn delta_add(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>) -> Checked {
-        delta.add(weight)
-    }
     fn delta_subtract(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>) -> Checked {
         delta.subtract(weight)
-    }
-    fn delta_add_recording(
-        delta: &DeltaWeight<'_, f32>,
-        weight: &mut MatrixMut<'_, f32>,
-        undo: &mut [f32],
-    ) -> Checked {
-        delta.add_recording(weight, undo)
-    }
-    fn delta_undo(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f32>, undo: &[f32]) -> Checked {
-        delta.undo(weight, undo)
     }
     fn delta_write_dense(
         delta: &DeltaWeight<'_, f32>,
@@ -134,9 +247,6 @@ entries! {
         scratch: &mut [f32],
     ) -> Checked {
         delta.write_dense(weight, scratch)
-    }
-    fn delta_apply(delta: &DeltaWeight<'_, f32>, x: &Rows<'_>, y: &mut RowsMut<'_>, scratch: &mut [f32]) -> Checked {
-        delta.apply(x, y, scratch)
     }
     fn delta_apply_transposed(
         delta: &DeltaWeight<'_, f32>,
@@ -158,39 +268,11 @@ entries! {
     ) -> Checked {
         delta.grad_spectrum(x, dy, gradient, scratch)
     }
-    fn delta_backward(
-        delta: &DeltaWeight<'_, f32>,
-        x: &Rows<'_>,
-        dy: &Rows<'_>,
-        dx: &mut RowsMut<'_>,
-        gradient: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Checked {
-        delta.backward(x, dy, dx, gradient, scratch)
-    }
     fn delta_scratch_lens(delta: &DeltaWeight<'_, f32>) -> [usize; 3] {
         [delta.undo_len(), delta.apply_scratch_len(), delta.backward_scratch_len()]
     }
     fn dwt_new(bank: FilterBank<'_, f32>, mode: ExtensionMode, length: usize) -> Result<Dwt<'_, f32>, Error> {
         Dwt::new(bank, mode, length)
-    }
-    fn dwt_forward(
-        dwt: &Dwt<'_, f32>,
-        signal: &[f32],
-        low: &mut [f32],
-        high: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Checked {
-        dwt.forward(signal, low, high, scratch)
-    }
-    fn dwt_inverse(
-        dwt: &Dwt<'_, f32>,
-        low: &[f32],
-        high: &[f32],
-        signal: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Checked {
-        dwt.inverse(low, high, signal, scratch)
     }
     fn dwt_forward_adjoint(
         dwt: &Dwt<'_, f32>,
@@ -216,22 +298,6 @@ entries! {
         levels: usize,
     ) -> Result<Wavedec<'static, f32, 2>, Error> {
         Wavedec::new(axes, shape, levels)
-    }
-    fn wavedec_forward(
-        plan: &Wavedec<'_, f32, 2>,
-        array: &Rows<'_>,
-        coefficients: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Checked {
-        plan.forward(array, coefficients, scratch)
-    }
-    fn wavedec_inverse(
-        plan: &Wavedec<'_, f32, 2>,
-        coefficients: &[f32],
-        array: &mut RowsMut<'_>,
-        scratch: &mut [f32],
-    ) -> Checked {
-        plan.inverse(coefficients, array, scratch)
     }
     fn delta_rows(delta: &DeltaWeight<'static, f32>, rows: Range<usize>) -> Result<DeltaWeight<'static, f32>, Error> {
         delta.rows(rows)
@@ -379,201 +445,6 @@ entries! {
         strides: [usize; 3],
     ) -> Result<Array<'static, f32, 3>, Error> {
         Array::with_strides(data, shape, strides)
-    }
-    fn delta_add_double(delta: &DeltaWeight<'_, f64>, weight: &mut MatrixMut<'_, f64>) -> Checked {
-        delta.add(weight)
-    }
-    fn delta_add_recording_double(
-        delta: &DeltaWeight<'_, f64>,
-        weight: &mut MatrixMut<'_, f64>,
-        undo: &mut [f64],
-    ) -> Checked {
-        delta.add_recording(weight, undo)
-    }
-    fn delta_undo_double(delta: &DeltaWeight<'_, f64>, weight: &mut MatrixMut<'_, f64>, undo: &[f64]) -> Checked {
-        delta.undo(weight, undo)
-    }
-    fn delta_apply_double(
-        delta: &DeltaWeight<'_, f64>,
-        x: &Array<'_, f64, 2>,
-        y: &mut ArrayMut<'_, f64, 2>,
-        scratch: &mut [f64],
-    ) -> Checked {
-        delta.apply(x, y, scratch)
-    }
-    fn delta_backward_double(
-        delta: &DeltaWeight<'_, f64>,
-        x: &Array<'_, f64, 2>,
-        dy: &Array<'_, f64, 2>,
-        dx: &mut ArrayMut<'_, f64, 2>,
-        gradient: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Checked {
-        delta.backward(x, dy, dx, gradient, scratch)
-    }
-    fn dwt_forward_double(
-        dwt: &Dwt<'_, f64>,
-        signal: &[f64],
-        low: &mut [f64],
-        high: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Checked {
-        dwt.forward(signal, low, high, scratch)
-    }
-    fn dwt_inverse_double(
-        dwt: &Dwt<'_, f64>,
-        low: &[f64],
-        high: &[f64],
-        signal: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Checked {
-        dwt.inverse(low, high, signal, scratch)
-    }
-    fn wavedec_forward_double(
-        plan: &Wavedec<'_, f64, 2>,
-        array: &Array<'_, f64, 2>,
-        coefficients: &mut [f64],
-        scratch: &mut [f64],
-    ) -> Checked {
-        plan.forward(array, coefficients, scratch)
-    }
-    fn wavedec_inverse_double(
-        plan: &Wavedec<'_, f64, 2>,
-        coefficients: &[f64],
-        array: &mut ArrayMut<'_, f64, 2>,
-        scratch: &mut [f64],
-    ) -> Checked {
-        plan.inverse(coefficients, array, scratch)
-    }
-    fn delta_add_bf16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, bf16>) -> Checked {
-        delta.add(weight)
-    }
-    fn delta_add_recording_bf16(
-        delta: &DeltaWeight<'_, f32>,
-        weight: &mut MatrixMut<'_, bf16>,
-        undo: &mut [bf16],
-    ) -> Checked {
-        delta.add_recording(weight, undo)
-    }
-    fn delta_undo_bf16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, bf16>, undo: &[bf16]) -> Checked {
-        delta.undo(weight, undo)
-    }
-    fn delta_apply_bf16(
-        delta: &DeltaWeight<'_, f32>,
-        x: &Array<'_, bf16, 2>,
-        y: &mut ArrayMut<'_, bf16, 2>,
-        scratch: &mut [f32],
-    ) -> Checked {
-        delta.apply(x, y, scratch)
-    }
-    fn delta_backward_bf16(
-        delta: &DeltaWeight<'_, f32>,
-        x: &Array<'_, bf16, 2>,
-        dy: &Array<'_, bf16, 2>,
-        dx: &mut ArrayMut<'_, bf16, 2>,
-        gradient: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Checked {
-        delta.backward(x, dy, dx, gradient, scratch)
-    }
-    fn dwt_forward_bf16(
-        dwt: &Dwt<'_, f32>,
-        signal: &[bf16],
-        low: &mut [bf16],
-        high: &mut [bf16],
-        scratch: &mut [f32],
-    ) -> Checked {
-        dwt.forward(signal, low, high, scratch)
-    }
-    fn dwt_inverse_bf16(
-        dwt: &Dwt<'_, f32>,
-        low: &[bf16],
-        high: &[bf16],
-        signal: &mut [bf16],
-        scratch: &mut [f32],
-    ) -> Checked {
-        dwt.inverse(low, high, signal, scratch)
-    }
-    fn wavedec_forward_bf16(
-        plan: &Wavedec<'_, f32, 2>,
-        array: &Array<'_, bf16, 2>,
-        coefficients: &mut [bf16],
-        scratch: &mut [f32],
-    ) -> Checked {
-        plan.forward(array, coefficients, scratch)
-    }
-    fn wavedec_inverse_bf16(
-        plan: &Wavedec<'_, f32, 2>,
-        coefficients: &[bf16],
-        array: &mut ArrayMut<'_, bf16, 2>,
-        scratch: &mut [f32],
-    ) -> Checked {
-        plan.inverse(coefficients, array, scratch)
-    }
-    fn delta_add_f16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f16>) -> Checked {
-        delta.add(weight)
-    }
-    fn delta_add_recording_f16(
-        delta: &DeltaWeight<'_, f32>,
-        weight: &mut MatrixMut<'_, f16>,
-        undo: &mut [f16],
-    ) -> Checked {
-        delta.add_recording(weight, undo)
-    }
-    fn delta_undo_f16(delta: &DeltaWeight<'_, f32>, weight: &mut MatrixMut<'_, f16>, undo: &[f16]) -> Checked {
-        delta.undo(weight, undo)
-    }
-    fn delta_apply_f16(
-        delta: &DeltaWeight<'_, f32>,
-        x: &Array<'_, f16, 2>,
-        y: &mut ArrayMut<'_, f16, 2>,
-        scratch: &mut [f32],
-    ) -> Checked {
-        delta.apply(x, y, scratch)
-    }
-    fn delta_backward_f16(
-        delta: &DeltaWeight<'_, f32>,
-        x: &Array<'_, f16, 2>,
-        dy: &Array<'_, f16, 2>,
-        dx: &mut ArrayMut<'_, f16, 2>,
-        gradient: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Checked {
-        delta.backward(x, dy, dx, gradient, scratch)
-    }
-    fn dwt_forward_f16(
-        dwt: &Dwt<'_, f32>,
-        signal: &[f16],
-        low: &mut [f16],
-        high: &mut [f16],
-        scratch: &mut [f32],
-    ) -> Checked {
-        dwt.forward(signal, low, high, scratch)
-    }
-    fn dwt_inverse_f16(
-        dwt: &Dwt<'_, f32>,
-        low: &[f16],
-        high: &[f16],
-        signal: &mut [f16],
-        scratch: &mut [f32],
-    ) -> Checked {
-        dwt.inverse(low, high, signal, scratch)
-    }
-    fn wavedec_forward_f16(
-        plan: &Wavedec<'_, f32, 2>,
-        array: &Array<'_, f16, 2>,
-        coefficients: &mut [f16],
-        scratch: &mut [f32],
-    ) -> Checked {
-        plan.forward(array, coefficients, scratch)
-    }
-    fn wavedec_inverse_f16(
-        plan: &Wavedec<'_, f32, 2>,
-        coefficients: &[f16],
-        array: &mut ArrayMut<'_, f16, 2>,
-        scratch: &mut [f32],
-    ) -> Checked {
-        plan.inverse(coefficients, array, scratch)
     }
     fn matrix_new(data: &'static mut [f32], rows: usize, columns: usize) -> Result<MatrixMut<'static, f32>, Error> {
         MatrixMut::new(data, rows, columns)
