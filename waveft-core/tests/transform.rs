@@ -218,7 +218,7 @@ fn short_signals_that_grow_beyond_their_ends_come_back_as_well_as_others() {
     for wavelet in ALL.iter().filter(|wavelet| wavelet.name() != "dmey") {
         for mode in [ExtensionMode::Smooth, ExtensionMode::Antireflect] {
             let lengths = (2..=32).chain([40, 50, 70, 90, 101, 102]);
-            for (length, seed) in lengths.flat_map(|length| (0..30).map(move |seed| (length, seed)))
+            for (length, seed) in lengths.flat_map(|length| (0..6).map(move |seed| (length, seed)))
             {
                 let plan = dwt(wavelet.single(), mode, length);
                 // Noise, and what the extension continues as it is.
