@@ -19,6 +19,9 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A call shorter than this is timed together with as many others.
 const LEAST: Duration = Duration::from_micros(200);
 
+/// How long a transform runs before it is timed: it takes the system some to give each thread a processor of its own.
+const UNTIMED: Duration = Duration::from_millis(50);
+
 /// A transform with plan and scratch ready, of the signal or the row-major array of a [`Work`].
 pub(crate) trait Transform {
     fn coefficients_len(&self) -> usize;
@@ -125,6 +128,10 @@ fn turn(transform: &mut dyn Transform, memory: Buffers<'_>, budget: Duration) ->
     let mut times = Vec::new();
     let mut repeats = [1; 3];
     let mut start = Instant::now();
+    while start.elapsed() < UNTIMED {
+        transform.forward(signal, coefficients)?;
+        transform.inverse(coefficients, back)?;
+    }
     // The first time around warms up, and tells how often to repeat a call; of short calls the second one too, as the
     // first may have waited for something.
     for round in 0.. {
