@@ -159,12 +159,16 @@ fn turn(transform: &mut dyn Transform, memory: Buffers<'_>, budget: Duration) ->
     Ok(times)
 }
 
-/// Nanoseconds that a call took, of so many. Before several short ones comes one that is not timed: it wakes who works beside.
+/// In which a thread that slept is awake.
+const WAKING: Duration = Duration::from_millis(1);
+
+/// Nanoseconds that a call took, of so many. Before several short ones come some that are not timed: they wake who works beside.
 fn sample(repeats: u32, mut work: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
-    if repeats > 1 {
+    let mut start = Instant::now();
+    while repeats > 1 && start.elapsed() < WAKING {
         work()?;
     }
-    let start = Instant::now();
+    start = Instant::now();
     for _ in 0..repeats {
         work()?;
     }
