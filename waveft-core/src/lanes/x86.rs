@@ -13,7 +13,7 @@ use core::ops::{Add, Div, Mul, Sub};
 
 macro_rules! lanes {
     (
-        $(#[$doc:meta])* $name:ident($vector:ty) of $real:ty, $width:literal:
+        $(#[$doc:meta])* $name:ident($vector:ty) of $real:ty, $width:literal, $many:literal:
         $splat:ident, $load:ident, $store:ident, $multiply_add:ident, $square_root:ident,
         $add:ident, $subtract:ident, $multiply:ident, $divide:ident,
         $deinterleave:path, $interleave:path, $run:path
@@ -25,7 +25,7 @@ macro_rules! lanes {
 
         impl Lanes<$real> for $name {
             const WIDTH: usize = $width;
-            const MANY: bool = size_of::<$vector>() == 64;
+            const MANY: bool = $many;
             type Numbers = [$real; $width];
 
             fn outline<K: Kernel>(kernel: K) -> K::Output {
@@ -133,7 +133,7 @@ macro_rules! operator {
 
 lanes! {
     /// Eight `f32`.
-    Avx2Single(__m256) of f32, 8:
+    Avx2Single(__m256) of f32, 8, false:
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_sqrt_ps,
     _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
     deinterleave_8_singles, interleave_8_singles, run_avx2, transpose_8_singles, sum_8_singles
@@ -141,7 +141,7 @@ lanes! {
 
 lanes! {
     /// Four `f64`.
-    Avx2Double(__m256d) of f64, 4:
+    Avx2Double(__m256d) of f64, 4, false:
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_sqrt_pd,
     _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
     deinterleave_4_doubles, interleave_4_doubles, run_avx2
@@ -149,7 +149,7 @@ lanes! {
 
 lanes! {
     /// Sixteen `f32`.
-    Avx512Single(__m512) of f32, 16:
+    Avx512Single(__m512) of f32, 16, true:
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_sqrt_ps,
     _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
     deinterleave_16_singles, interleave_16_singles, run_avx512
@@ -157,7 +157,7 @@ lanes! {
 
 lanes! {
     /// Eight `f64`.
-    Avx512Double(__m512d) of f64, 8:
+    Avx512Double(__m512d) of f64, 8, true:
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_sqrt_pd,
     _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
     deinterleave_8_doubles, interleave_8_doubles, run_avx512
@@ -165,7 +165,7 @@ lanes! {
 
 lanes! {
     /// Eight `f32`, among AVX-512's instructions.
-    NarrowSingle(__m256) of f32, 8:
+    NarrowSingle(__m256) of f32, 8, true:
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_sqrt_ps,
     _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
     deinterleave_8_singles, interleave_8_singles, run_avx512, transpose_8_singles, sum_8_singles
@@ -173,7 +173,7 @@ lanes! {
 
 lanes! {
     /// Four `f64`, among AVX-512's instructions.
-    NarrowDouble(__m256d) of f64, 4:
+    NarrowDouble(__m256d) of f64, 4, true:
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_sqrt_pd,
     _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
     deinterleave_4_doubles, interleave_4_doubles, run_avx512

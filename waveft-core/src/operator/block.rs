@@ -158,7 +158,7 @@ impl<'a, T: Element> Rows<'a, T> {
     /// The end of the tiles that are in [`each`](Self::each) row.
     #[inline(always)]
     pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
-        whole::<L, T>(self.count, self.width)
+        whole::<L, T::Real>(self.count, self.width)
     }
 
     /// From a feature to what is asked for when it is read.
@@ -191,45 +191,52 @@ impl<'a, T: Element> Rows<'a, T> {
 
 /// The end of the tiles that are whole, of so many tokens and features.
 #[inline(always)]
-fn whole<L: Lanes<T::Real>, T: Element>(count: usize, width: usize) -> usize {
+fn whole<L: Lanes<F>, F>(count: usize, width: usize) -> usize {
     match count < L::WIDTH {
         true => 0,
-        false => width - width % (tiles::<T>() * vectors::<L, T::Real>()),
+        false => width - width % vectors::<L, F>(),
     }
 }
 
-/// Tiles that are read or written at once.
-pub(super) const fn tiles<T: Element>() -> usize {
-    if T::IN_PAIRS { 2 } else { 1 }
-}
+/// Tiles next to each other that are read or written at once, of which those are there that were asked for. Two in `f32` and `f64`
+/// make a cache line of each token: rows are often so far apart that all their lines have one set of the first-level cache, which
+/// would not keep them until the next tile.
+pub(super) type Tiles<L> = [Tile<L>; 2];
 
-/// Tiles next to each other, of which the first [`tiles`] are there.
-type Tiles<L> = [Tile<L>; 2];
-
-/// A vector for each feature of the tiles that begin with this one.
+/// A vector for each feature of the first `count` tiles that begin with this one. Types that are moved in pairs are read two tiles
+/// at a time.
 #[inline(always)]
 pub(super) fn read_rows<L: Lanes<T::Real>, T: Element>(
     rows: &[&[T]; MOST_VECTORS],
     feature: usize,
+    count: usize,
     ahead: usize,
 ) -> Option<Tiles<L>> {
-    let mut tile = [L::splat(T::Real::ZERO); MOST_VECTORS];
-    let end = feature + tiles::<T>() * L::WIDTH;
+    let mut tiles = [[L::splat(T::Real::ZERO); MOST_VECTORS]; 2];
+    let end = feature + count * L::WIDTH;
     unrolled!(vectors L::WIDTH, at, {
         let row = rows[at].get(feature..end)?;
-        tile[at] = match T::IN_PAIRS {
-            true => L::load_pairs_from(row),
-            false => L::load_from(row),
-        };
+        if T::IN_PAIRS {
+            tiles[0][at] = L::load_pairs_from(row);
+        } else {
+            tiles[0][at] = L::load_from(row);
+            if count == 2 {
+                tiles[1][at] = L::load_from(rest(row, L::WIDTH));
+            }
+        }
     });
     ask(rows[..L::WIDTH].iter().copied(), feature, ahead);
-    let tile = L::transpose(tile);
-    let mut tiles = [tile; 2];
+    let first = L::transpose(tiles[0]);
     if T::IN_PAIRS {
         unrolled!(pairs L::WIDTH / 2, at, {
-            [tiles[0][2 * at], tiles[0][2 * at + 1]] = tile[at].split_pairs::<T>();
-            [tiles[1][2 * at], tiles[1][2 * at + 1]] = tile[L::WIDTH / 2 + at].split_pairs::<T>();
+            [tiles[0][2 * at], tiles[0][2 * at + 1]] = first[at].split_pairs::<T>();
+            [tiles[1][2 * at], tiles[1][2 * at + 1]] = first[L::WIDTH / 2 + at].split_pairs::<T>();
         });
+    } else {
+        tiles[0] = first;
+        if count == 2 {
+            tiles[1] = L::transpose(tiles[1]);
+        }
     }
     Some(tiles)
 }
@@ -279,7 +286,7 @@ impl<T: Element> RowsMut<'_, T> {
     /// As [`Rows::whole`].
     #[inline(always)]
     pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
-        whole::<L, T>(self.count, self.width)
+        whole::<L, T::Real>(self.count, self.width)
     }
 
     /// As [`Rows::ahead`].
@@ -332,16 +339,18 @@ impl<T: Element> RowsMut<'_, T> {
     }
 }
 
-/// Adds to each feature of the tiles that begin with this one `factor` times its vector.
+/// Adds to each feature of the first `count` tiles that begin with this one `factor` times its vector. Types that are moved in pairs
+/// are written two tiles at a time.
 #[inline(always)]
 pub(super) fn add_rows<L: Lanes<T::Real>, T: Element>(
     rows: &mut [&mut [T]; MOST_VECTORS],
     feature: usize,
     samples: Tiles<L>,
+    count: usize,
     factor: L,
     ahead: usize,
 ) {
-    let end = feature + tiles::<T>() * L::WIDTH;
+    let end = feature + count * L::WIDTH;
     // Of a pair the first feature is in the first tile, and the second in the second one.
     let mut sums = samples;
     if T::IN_PAIRS {
@@ -350,9 +359,11 @@ pub(super) fn add_rows<L: Lanes<T::Real>, T: Element>(
             [sums[0][at], sums[1][at]] = [samples[0][2 * at], samples[0][2 * at + 1]];
             [sums[0][behind], sums[1][behind]] = [samples[1][2 * at], samples[1][2 * at + 1]];
         });
-        sums[1] = L::transpose(sums[1]);
     }
     sums[0] = L::transpose(sums[0]);
+    if count == 2 {
+        sums[1] = L::transpose(sums[1]);
+    }
     // All are read before any is written: rows are often so far apart that a processor takes what is read for what was just written.
     unrolled!(vectors L::WIDTH, at, {
         let Some(from) = rows[at].get(feature..end) else {
@@ -364,13 +375,21 @@ pub(super) fn add_rows<L: Lanes<T::Real>, T: Element>(
             sums[1][at] = sums[1][at].multiply_add(factor, odd);
         } else {
             sums[0][at] = sums[0][at].multiply_add(factor, L::load_from(from));
+            if count == 2 {
+                let from = rest(from, L::WIDTH);
+                sums[1][at] = sums[1][at].multiply_add(factor, L::load_from(from));
+            }
         }
     });
     unrolled!(vectors L::WIDTH, at, {
         if let Some(to) = rows[at].get_mut(feature..end) {
-            match T::IN_PAIRS {
-                true => L::join_pairs::<T>([sums[0][at], sums[1][at]]).store_pairs_to(to),
-                false => sums[0][at].store_to(to),
+            if T::IN_PAIRS {
+                L::join_pairs::<T>([sums[0][at], sums[1][at]]).store_pairs_to(to);
+            } else {
+                sums[0][at].store_to(to);
+                if count == 2 {
+                    sums[1][at].store_to(rest_mut(to, L::WIDTH));
+                }
             }
         }
     });

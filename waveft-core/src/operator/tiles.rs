@@ -1,7 +1,7 @@
 //! Tiles: squares of as many tokens as features, transposed in registers and filtered there, a group of them at a time.
 
 use super::bands::{history, shift};
-use super::block::{Rows, RowsMut, add_rows, read_rows, tiles, vectors};
+use super::block::{Rows, RowsMut, add_rows, read_rows, vectors};
 use crate::element::{Element, Real};
 use crate::kernel::Kernel;
 use crate::lanes::{Lanes, MOST_VECTORS, Tile};
@@ -31,35 +31,38 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for AnalyseGroup<'_, L, 
 
 impl<L: Lanes<F>, F: Real, T: Element<Real = F>> AnalyseGroup<'_, L, F, T> {
     #[inline(always)]
-    fn run_with(self, band: impl Band<L, F>) {
-        let (whole, ahead) = (self.rows.whole::<L>().min(self.length), self.rows.ahead());
+    fn run_with<B: Band<L, F>>(mut self, band: B) {
+        let ahead = self.rows.ahead();
+        let [twos, ones] = ends::<L, F, T, B>(self.rows.whole::<L>());
         let mut feature = 0;
         if let Some(rows) = self.rows.each::<L>() {
-            while feature < whole
-                && let Some(read) = read_rows::<L, T>(&rows, feature, ahead)
+            while feature < twos.min(self.length)
+                && let Some([first, second]) = read_rows::<L, T>(&rows, feature, 2, ahead)
             {
-                store(
-                    band.analyse(read[0], self.samples, feature),
-                    self.slots,
-                    feature,
-                );
+                self.put(&band, first, feature);
+                self.put(&band, second, feature + vectors::<L, F>());
+                feature += 2 * vectors::<L, F>();
+            }
+            while feature < ones.min(self.length)
+                && let Some([tile, _]) = read_rows::<L, T>(&rows, feature, 1, ahead)
+            {
+                self.put(&band, tile, feature);
                 feature += vectors::<L, F>();
-                if tiles::<T>() == 2 {
-                    store(
-                        band.analyse(read[1], self.samples, feature),
-                        self.slots,
-                        feature,
-                    );
-                    feature += vectors::<L, F>();
-                }
             }
         }
         while feature < self.length {
-            let tile = band.analyse(self.rows.read_part::<L>(feature), self.samples, feature);
-            store(tile, self.slots, feature);
+            let tile = self.rows.read_part::<L>(feature);
+            self.put(&band, tile, feature);
             feature += vectors::<L, F>();
         }
         shift(self.samples, self.length, history(self.filters[0].len()));
+    }
+
+    /// A tile's slots.
+    #[inline(always)]
+    fn put(&mut self, band: &impl Band<L, F>, tile: Tile<L>, feature: usize) {
+        let slots = band.analyse(tile, self.samples, feature);
+        store(slots, self.slots, feature);
     }
 }
 
@@ -87,19 +90,24 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for SynthesiseGroup<'_, 
 
 impl<L: Lanes<F>, F: Real, T: Element<Real = F>> SynthesiseGroup<'_, L, F, T> {
     #[inline(always)]
-    fn run_with(mut self, band: impl Band<L, F>) {
-        let factor = L::splat(self.factor);
-        let (whole, ahead) = (self.rows.whole::<L>(), self.rows.ahead());
+    fn run_with<B: Band<L, F>>(mut self, band: B) {
+        let (factor, ahead) = (L::splat(self.factor), self.rows.ahead());
+        let [twos, ones] = ends::<L, F, T, B>(self.rows.whole::<L>());
         let mut feature = 0;
         if let Some(mut rows) = self.rows.each::<L>() {
-            while feature < whole {
-                let first = band.synthesise(self.slots, feature);
-                let second = match tiles::<T>() {
-                    2 => band.synthesise(self.slots, feature + vectors::<L, F>()),
-                    _ => first,
-                };
-                add_rows(&mut rows, feature, [first, second], factor, ahead);
-                feature += tiles::<T>() * vectors::<L, F>();
+            while feature < twos {
+                let behind = feature + vectors::<L, F>();
+                let tiles = [
+                    band.synthesise(self.slots, feature),
+                    band.synthesise(self.slots, behind),
+                ];
+                add_rows(&mut rows, feature, tiles, 2, factor, ahead);
+                feature = behind + vectors::<L, F>();
+            }
+            while feature < ones {
+                let tile = band.synthesise(self.slots, feature);
+                add_rows(&mut rows, feature, [tile; 2], 1, factor, ahead);
+                feature += vectors::<L, F>();
             }
         }
         while feature < self.length {
@@ -110,8 +118,21 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> SynthesiseGroup<'_, L, F, T> {
     }
 }
 
+/// The ends of what is done two tiles at a time, and one at a time behind it, of so many features in whole tiles.
+#[inline(always)]
+const fn ends<L: Lanes<F>, F, T: Element<Real = F>, B: Band<L, F>>(whole: usize) -> [usize; 2] {
+    let twos = match (L::MANY && B::IN_TWOS) || T::IN_PAIRS {
+        true => whole - whole % (2 * vectors::<L, F>()),
+        false => 0,
+    };
+    [twos, if T::IN_PAIRS { twos } else { whole }]
+}
+
 /// What the filters do to a tile.
 trait Band<L: Lanes<F>, F> {
+    /// Whether two tiles are in registers at once beside what the filters need.
+    const IN_TWOS: bool = true;
+
     /// Its slots. `samples` are those of the group and [`history`] before; the tile's own are not there yet.
     fn analyse(&self, tile: Tile<L>, samples: &mut [L::Numbers], feature: usize) -> Tile<L>;
 
@@ -170,6 +191,8 @@ impl<L: Lanes<F>, F: Real> Band<L, F> for Pairs<L> {
 struct Filters<'f, F>([&'f [F]; 2]);
 
 impl<L: Lanes<F>, F: Real> Band<L, F> for Filters<'_, F> {
+    const IN_TWOS: bool = false;
+
     #[inline(always)]
     fn analyse(&self, tile: Tile<L>, samples: &mut [L::Numbers], feature: usize) -> Tile<L> {
         let [low, high] = self.0;
