@@ -4,6 +4,9 @@
 //! instruction set and enters the one asked for.
 
 use crate::kernel::Kernel;
+use portable::run_portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use {with_avx2::run_avx2, with_avx512::run_avx512};
 
 /// An instruction set that the kernels are compiled for beside the portable one.
 ///
@@ -125,26 +128,39 @@ impl Isa {
     }
 }
 
-// Out of the way of those that choose among several.
-#[cfg_attr(target_arch = "x86_64", inline(never))]
-#[cfg_attr(not(target_arch = "x86_64"), inline(always))]
-fn run_portable<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
-}
+// Where kernels are entered, never inlined, so that what a kernel outlines is outlined. Each is in a module of its own, for the compiler
+// translates modules side by side, and these are most of the crate.
 
-// Never inlined, so that what a kernel outlines is outlined.
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2")]
-pub(crate) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+mod portable {
+    use crate::kernel::Kernel;
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    pub(crate) fn run_portable<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx2,fma,bmi1,bmi2")]
-pub(crate) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run()
+mod with_avx512 {
+    use crate::kernel::Kernel;
+
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2")]
+    pub(crate) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod with_avx2 {
+    use crate::kernel::Kernel;
+
+    #[inline(never)]
+    #[target_feature(enable = "avx2,fma,bmi1,bmi2")]
+    pub(crate) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run()
+    }
 }
 
 /// Asks the memory for the element `at`, to change it; it need not be there. Nothing but time depends
