@@ -25,8 +25,8 @@ mod support;
 use support::{Call, Fixture, calls};
 
 /// Elements of memory that any pointer may be to, and how many of them are behind every such pointer.
-const ARENA: usize = 8192;
-const BEHIND: usize = 6144;
+const ARENA: usize = 10240;
+const BEHIND: usize = 8192;
 
 /// The most calls.
 const MOST_STEPS: usize = 12;
@@ -134,6 +134,8 @@ fn piece<T>(elements: &[T]) -> Piece {
 impl Session {
     fn new(fan_in_fan_out: u32, bank: *const FilterBank) -> Self {
         let fixture = Fixture::with(fan_in_fan_out, bank);
+        // A bank of many taps takes much, and scratch may be in the arena too.
+        assert!(fixture.scratch.len() <= BEHIND);
         let mut arena = support::numbers(ARENA, 19);
         // Indices and places are small numbers.
         for (at, number) in arena.iter_mut().enumerate().skip(ARENA / 2) {
