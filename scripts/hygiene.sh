@@ -14,7 +14,7 @@
 #     api            that the libraries' public interface is the one in docs/api; WAVEFT_ACCEPT=1 writes it there. Needs a nightly Rust
 #     package        that each crate that is published builds from its package, and how large that is
 #     sanitizers     tests under the address and the thread sanitizer. Needs a nightly Rust, Debian 12 or
-#                    later, and an hour
+#                    later, and half an hour
 #     advisories     known holes in dependencies: fetches the advisory database, so it needs the whole network
 #
 # Needs Rust as Cargo.toml's rust-version says. Tools are built by `cargo install` where they are missing, into the folder that
