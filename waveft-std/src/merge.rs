@@ -94,8 +94,8 @@ impl<'a> Merge<'a> {
     /// # Errors
     /// When a module's weight is not in the base, is not a matrix, or is not of type F32, F64, BF16 or F16; when a
     /// spectrum has more coefficients than its weight has entries, or than memory can hold; when a saved tensor's shape is not that of the
-    /// base's; when two adapters replace one tensor by different ones; with `safe`, when a spectrum or a saved tensor is not
-    /// finite.
+    /// base's; when two adapters replace one tensor by different ones, or two tensors of the result would have one name; with `safe`,
+    /// when a spectrum or a saved tensor is not finite.
     pub fn new(base: &Checkpoint, adapters: &'a [Adapter], safe: bool) -> Result<Self> {
         let names: Vec<&str> = base.tensors().map(|tensor| tensor.name).collect();
         let mut merge = Self {
@@ -133,6 +133,8 @@ impl<'a> Merge<'a> {
             return Err(Error::file(base.path(), expected, format!("{prefixes:?}")));
         }
         merge.prepare(&targets)?;
+        // Among others, that no two tensors of the result have one name.
+        merge.edits().resolve(base)?;
         Ok(merge)
     }
 
