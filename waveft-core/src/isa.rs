@@ -187,18 +187,18 @@ pub(crate) fn prefetch<T>(data: &[T], at: usize) {
     let _ = (data, at);
 }
 
-/// Asks the second-level cache for the element `at`; it need not be there. Nothing but time depends on it.
+/// Asks the second-level cache for what is at an address, which need not be there. Nothing but time depends on it.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(crate) fn prefetch_to_second_level<T>(data: &[T], at: usize) {
+pub(crate) fn prefetch_to_second_level(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         // SAFETY: a hint that never faults, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(data.as_ptr().wrapping_add(at).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (data, at);
+    let _ = address;
 }
 
 /// Asks the memory for the element `at`, to read it; it need not be there. Nothing but time depends on

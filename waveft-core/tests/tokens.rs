@@ -8,8 +8,8 @@ use half::{bf16, f16};
 use waveft_core::array::{Array, ArrayMut};
 use waveft_core::element::{Element, Real};
 use waveft_core::error::Error;
-use waveft_core::filter_bank::Wavelet;
 use waveft_core::filter_bank::wavelets::{BIOR2_4, DB1, DB2, DB4, DB38, PEFT_COIF4, SYM8};
+use waveft_core::filter_bank::{FilterBank, MAX_TAPS, Wavelet};
 use waveft_core::isa::Isa;
 
 const FAMILIES: [Option<&Wavelet>; 8] = [
@@ -169,6 +169,26 @@ fn products_and_gradients_are_those_of_the_matrix() {
                 let tokens = 1 + (shape.0 * 7 + shape.1) % 5;
                 check(&single, transposed, tokens, Isa::detect(), 5e-6);
                 check(&double, transposed, tokens, Isa::detect(), 1e-14);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_longest_filters_reach_behind_the_next_group_of_features() {
+    // A group has 128 features at most, and fewer where tokens do not begin with a cache line.
+    let filters = [11, 12, 13, 14].map(|seed| &*numbers::<f64>(MAX_TAPS, seed).leak());
+    let [dec_lo, dec_hi, rec_lo, rec_hi] = filters;
+    let bank = FilterBank::without_reconstruction(dec_lo, dec_hi, rec_lo, rec_hi).unwrap();
+    for (outputs, inputs, n) in [(7, 50, 60), (304, 1, 200), (200, 528, 700)] {
+        for transposed in [false, true] {
+            let shape = (outputs, inputs);
+            let coefficients = numbers(n, 5);
+            let layer = Layer::with_bank(shape, Some(bank), transposed, 777, 3.0, &coefficients);
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+                for tokens in [2, 9] {
+                    check(&layer, transposed, tokens, isa, 1e-13);
+                }
             }
         }
     }

@@ -1,43 +1,71 @@
 //! The atoms of a group: what they spread, and what they give to their gradients.
+//!
+//! A slot of the group is an index below [`GROUP`]: it is taken modulo that, which spares the check.
 
+use super::block::{Asks, GROUP};
 use super::order::Slots;
 use crate::element::Real;
 use crate::kernel::Kernel;
 use crate::lanes::{Lanes, MOST_NARROW_LANES, MOST_VECTORS};
-use crate::slices::{rest, rest_mut, split, split_mut};
+use crate::slices::{rest, rest_mut};
 
-/// `spread[slot] += coefficient · kept[other]` of the first atoms, as long as their slots are there; the first slot of `spread` is
-/// `start`. Yields the number of these atoms.
+/// The atoms of a group: `spread[slot] += coefficient · kept[other]` for each.
 pub(super) struct Spread<'k, L: Lanes<F>, F> {
     pub(super) slots: &'k [Slots],
     pub(super) coefficients: &'k [F],
-    pub(super) start: usize,
     pub(super) kept: &'k [L::Numbers],
     pub(super) spread: &'k mut [L::Numbers],
+    pub(super) asks: Asks,
 }
 
 impl<L: Lanes<F>, F: Real> Kernel for Spread<'_, L, F> {
-    type Output = usize;
+    type Output = ();
 
     #[inline(always)]
-    fn run(self) -> usize {
-        let (start, kept, spread) = (self.start, self.kept, self.spread);
-        let atoms = self.slots.iter().zip(self.coefficients);
-        for (passed, (&[slot, other], coefficient)) in atoms.enumerate() {
-            let Some(to) = spread.get_mut((slot as usize).wrapping_sub(start)) else {
-                return passed;
-            };
-            if let Some(from) = kept.get(other as usize) {
-                let sum = L::get(from).multiply_add(L::splat(*coefficient), L::get(to));
-                sum.put(to);
+    fn run(mut self) {
+        let Some(spread) = self.spread.first_chunk_mut::<GROUP>() else {
+            return;
+        };
+        let mut passed = 0;
+        if L::WIDTH > 1 {
+            let parts = self.slots.chunks_exact(L::WIDTH);
+            for (slots, coefficients) in parts.zip(self.coefficients.chunks_exact(L::WIDTH)) {
+                self.asks.line::<L, F>();
+                unrolled!(vectors L::WIDTH, at, {
+                    if let (Some(&slots), Some(&coefficient)) = (slots.get(at), coefficients.get(at)) {
+                        add::<L, F>(slots, coefficient, self.kept, spread);
+                    }
+                });
+                passed += L::WIDTH;
             }
+            self.asks.all::<L, F>();
         }
-        self.slots.len()
+        let left = rest(self.slots, passed)
+            .iter()
+            .zip(rest(self.coefficients, passed));
+        for (&slots, &coefficient) in left {
+            add::<L, F>(slots, coefficient, self.kept, spread);
+        }
     }
 }
 
-/// [`Spread`], and adds to these atoms' gradients `scaling` times the product of their slots, over all lanes; the first slot of
-/// `group` is that of `spread`.
+/// Spreads an atom's coefficient.
+#[inline(always)]
+fn add<L: Lanes<F>, F: Real>(
+    [slot, other]: Slots,
+    coefficient: F,
+    kept: &[L::Numbers],
+    spread: &mut [L::Numbers; GROUP],
+) {
+    let to = &mut spread[slot as usize % GROUP];
+    if let Some(from) = kept.get(other as usize) {
+        let sum = L::get(from).multiply_add(L::splat(coefficient), L::get(to));
+        sum.put(to);
+    }
+}
+
+/// [`Spread`], and adds to these atoms' gradients `scaling` times the product of their slots, over all lanes; `group` holds the group's
+/// slots.
 pub(super) struct Differentiate<'k, L: Lanes<F>, F> {
     pub(super) spread: Spread<'k, L, F>,
     pub(super) gradient: &'k mut [F],
@@ -46,66 +74,57 @@ pub(super) struct Differentiate<'k, L: Lanes<F>, F> {
 }
 
 impl<L: Lanes<F>, F: Real> Kernel for Differentiate<'_, L, F> {
-    type Output = usize;
+    type Output = ();
 
     #[inline(always)]
-    fn run(self) -> usize {
+    fn run(self) {
         let Spread {
             slots,
             coefficients,
-            start,
             kept,
             spread,
+            mut asks,
         } = self.spread;
-        // Of one length, so that a slot is looked for in both at once.
-        let length = spread.len().min(self.group.len());
-        let (group, spread) = (split(self.group, length).0, split_mut(spread, length).0);
+        let (Some(spread), Some(group)) = (
+            spread.first_chunk_mut::<GROUP>(),
+            self.group.first_chunk::<GROUP>(),
+        ) else {
+            return;
+        };
         let mut memory = Meeting {
-            start,
             group,
             spread,
             kept,
         };
         let scaling = L::splat(self.scaling);
-        let is_there = |[slot, _]: &Slots| (*slot as usize) < start + length;
-        let mut passed = 0;
         let parts = slots.chunks_exact(L::WIDTH);
         let parts = parts.zip(coefficients.chunks_exact(L::WIDTH));
         for ((slots, coefficients), gradient) in parts.zip(self.gradient.chunks_exact_mut(L::WIDTH))
         {
-            if !slots.last().is_some_and(is_there) {
-                break;
-            }
             let sums: L = memory.sums(slots, coefficients);
+            asks.line::<L, F>();
             // Rounded as where fewer are left, which depends on where groups begin.
             (L::load(gradient) + sums * scaling).store(gradient);
-            passed += L::WIDTH;
         }
+        asks.all::<L, F>();
+        let passed = slots.len() - slots.len() % L::WIDTH;
         let slots = rest(slots, passed);
-        let count = slots
-            .iter()
-            .take(L::WIDTH)
-            .take_while(|slots| is_there(slots))
-            .count();
-        if count > 0 {
-            let sums: L = memory.sums(split(slots, count).0, rest(coefficients, passed));
+        if !slots.is_empty() {
+            let sums: L = memory.sums(slots, rest(coefficients, passed));
             let mut numbers = [F::ZERO; MOST_NARROW_LANES];
             (sums * scaling).store(&mut numbers);
             let gradient = rest_mut(self.gradient, passed);
-            for (gradient, number) in gradient.iter_mut().zip(numbers).take(count) {
+            for (gradient, number) in gradient.iter_mut().zip(numbers).take(slots.len()) {
                 *gradient += number;
             }
         }
-        passed + count
     }
 }
 
 /// Where the slots of atoms meet.
 struct Meeting<'k, N> {
-    /// The first slot of the next two.
-    start: usize,
-    group: &'k [N],
-    spread: &'k mut [N],
+    group: &'k [N; GROUP],
+    spread: &'k mut [N; GROUP],
     kept: &'k [N],
 }
 
@@ -119,15 +138,13 @@ impl<N> Meeting<'_, N> {
     ) -> L {
         let mut products = [L::splat(F::ZERO); MOST_VECTORS];
         unrolled!(vectors L::WIDTH, at, {
-            if let (Some(&[slot, other]), Some(&coefficient)) = (slots.get(at), coefficients.get(at)) {
-                let slot = (slot as usize).wrapping_sub(self.start);
-                if let (Some(here), Some(to), Some(there)) =
-                    (self.group.get(slot), self.spread.get_mut(slot), self.kept.get(other as usize))
-                {
-                    let there = L::get(there);
-                    products[at] = L::get(here) * there;
-                    there.multiply_add(L::splat(coefficient), L::get(to)).put(to);
-                }
+            if let (Some(&[slot, other]), Some(&coefficient)) = (slots.get(at), coefficients.get(at))
+                && let Some(there) = self.kept.get(other as usize)
+            {
+                let (there, slot) = (L::get(there), slot as usize % GROUP);
+                products[at] = L::get(&self.group[slot]) * there;
+                let to = &mut self.spread[slot];
+                there.multiply_add(L::splat(coefficient), L::get(to)).put(to);
             }
         });
         L::sum_lanes(products)

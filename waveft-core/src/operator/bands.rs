@@ -1,6 +1,6 @@
 //! Analysis and synthesis of a block of tokens, a group of features at a time.
 
-use super::block::{Block, BlockMut, GROUP, groups};
+use super::block::{Asks, Block, BlockMut, GROUP, groups};
 use super::side::Side;
 use super::tiles::{AnalyseGroup, SynthesiseGroup};
 use crate::element::{Element, Real};
@@ -18,7 +18,7 @@ pub(super) const fn history(taps: usize) -> usize {
 /// `Cᵀ x` or `Rᵀ dy` of one block.
 pub(super) struct Analysis<'a, F, T, N> {
     side: Side<'a, F>,
-    block: Block<'a, T>,
+    pub(super) block: Block<'a, T>,
     /// The samples that the taps reach back to, and behind them those of a group.
     samples: &'a mut [N],
 }
@@ -39,17 +39,16 @@ impl<'a, F: Real, T: Element<Real = F>, N: Copy> Analysis<'a, F, T, N> {
         }
     }
 
-    /// The length of the first group.
-    #[inline(always)]
-    pub(super) fn first_group(&self) -> usize {
-        self.block.first_group()
-    }
-
     /// What the tokens hold in the slots of a group, and anything in those behind that a tile takes. Groups come in order, each
     /// once.
     #[inline(always)]
-    pub(super) fn group<L: Lanes<F, Numbers = N>>(&mut self, group: Range<usize>, slots: &mut [N]) {
-        L::outline(self.kernel::<L>(group, slots));
+    pub(super) fn group<L: Lanes<F, Numbers = N>>(
+        &mut self,
+        group: Range<usize>,
+        slots: &mut [N],
+        asks: Asks,
+    ) {
+        L::outline(self.kernel::<L>(group, slots, asks));
     }
 
     #[inline(always)]
@@ -57,13 +56,15 @@ impl<'a, F: Real, T: Element<Real = F>, N: Copy> Analysis<'a, F, T, N> {
         &'k mut self,
         group: Range<usize>,
         slots: &'k mut [N],
+        asks: Asks,
     ) -> AnalyseGroup<'k, L, F, T> {
         AnalyseGroup {
-            rows: self.block.rows::<L>(&group),
+            rows: self.block.rows(&group),
             filters: self.side.filters,
             length: group.len(),
             samples: self.samples,
             slots,
+            asks,
         }
     }
 
@@ -88,9 +89,12 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for AnalyseAll<'_, L, F,
 
     #[inline(always)]
     fn run(mut self) {
-        for group in groups(self.analysis.first_group(), self.analysis.side.slots()) {
+        for group in groups(
+            self.analysis.block.first_group(),
+            self.analysis.side.slots(),
+        ) {
             let here = rest_mut(self.slots, group.start);
-            self.analysis.kernel::<L>(group, here).run();
+            self.analysis.kernel::<L>(group, here, Asks::NONE).run();
         }
     }
 }
@@ -98,7 +102,7 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for AnalyseAll<'_, L, F,
 /// Adds what slots synthesise to the tokens of one block.
 pub(super) struct Synthesis<'a, F, T> {
     side: Side<'a, F>,
-    block: BlockMut<'a, T>,
+    pub(super) block: BlockMut<'a, T>,
     scaling: F,
     /// Features that are finished.
     finished: usize,
@@ -113,12 +117,6 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
             scaling,
             finished: 0,
         }
-    }
-
-    /// Slots that the first group takes.
-    #[inline(always)]
-    pub(super) fn first_group(&self) -> usize {
-        self.block.first_group() + history(self.side.axis.taps())
     }
 
     /// The next group, if it takes no slot from `end` on: it takes those from its first feature on, and [`history`] behind its
@@ -138,14 +136,20 @@ impl<'a, F: Real, T: Element<Real = F>> Synthesis<'a, F, T> {
 
     /// Adds to a group of features what their slots and [`history`] more make of them.
     #[inline(always)]
-    pub(super) fn group<L: Lanes<F>>(&mut self, group: Range<usize>, slots: &mut [L::Numbers]) {
+    pub(super) fn group<L: Lanes<F>>(
+        &mut self,
+        group: Range<usize>,
+        slots: &mut [L::Numbers],
+        asks: Asks,
+    ) {
         self.finished = group.end;
         L::outline(SynthesiseGroup::<L, F, T> {
-            rows: self.block.rows::<L>(&group),
+            rows: self.block.rows(&group),
             filters: self.side.filters,
             factor: self.scaling,
             length: group.len(),
             slots,
+            asks,
         });
     }
 }
@@ -156,6 +160,25 @@ pub(super) fn clear<L: Lanes<F>, F: Real>(vectors: &mut [L::Numbers]) {
     let zeros = L::splat(black_box(F::ZERO));
     for vector in vectors {
         zeros.put(vector);
+    }
+}
+
+/// Moves `length` vectors, from `start` on, to the front, and leaves zeros.
+#[inline(always)]
+pub(super) fn take_to_front<L: Lanes<F>, F: Real>(
+    vectors: &mut [L::Numbers],
+    start: usize,
+    length: usize,
+) {
+    for at in 0..length {
+        let Some(vector) = vectors.get_mut(start + at) else {
+            return;
+        };
+        let taken = *vector;
+        L::splat(F::ZERO).put(vector);
+        if let Some(to) = vectors.get_mut(at) {
+            *to = taken;
+        }
     }
 }
 

@@ -14,9 +14,6 @@ use core::ops::Range;
 /// memory is dearer than the calls.
 pub(super) const GROUP: usize = if HAS_VECTORS { 128 } else { 32 };
 
-/// Features between those that are read and those that are asked for beforehand.
-const AHEAD: usize = 256;
-
 /// The most features of a tile.
 pub(super) const MOST_FEATURES: usize = if HAS_VECTORS { MOST_NARROW_LANES } else { 2 };
 
@@ -48,8 +45,6 @@ pub(super) struct Rows<'a, T> {
     count: usize,
     /// Features that are there; zeros are read behind them.
     width: usize,
-    /// From a feature to what is asked for when it is read.
-    ahead: usize,
 }
 
 /// [`Rows`] to be changed. Nothing behind them is.
@@ -58,7 +53,69 @@ pub(super) struct RowsMut<'a, T> {
     stride: usize,
     count: usize,
     width: usize,
-    ahead: usize,
+}
+
+/// Lines of a block's tokens that the memory is asked for while something else is worked on.
+#[derive(Clone, Copy)]
+pub(super) struct Asks {
+    /// The first token's first line.
+    line: *const u8,
+    /// Bytes from a token to the next.
+    stride: usize,
+    /// Lines of each token.
+    lines: usize,
+}
+
+impl Asks {
+    /// Of nothing.
+    pub(super) const NONE: Self = Self {
+        line: core::ptr::null(),
+        stride: 0,
+        lines: 0,
+    };
+
+    /// Of a group's features. What is not there may be asked for.
+    #[inline(always)]
+    fn new<T>(tokens: &[T], stride: usize, first: usize) -> Self {
+        Self {
+            line: tokens.as_ptr().wrapping_add(first).cast(),
+            stride: stride * size_of::<T>(),
+            lines: (GROUP * size_of::<T>()).div_ceil(LINE),
+        }
+    }
+
+    /// The first half of each token's lines, and the others.
+    #[inline(always)]
+    pub(super) fn halves(self) -> [Self; 2] {
+        let lines = self.lines / 2;
+        let first = Self { lines, ..self };
+        let second = Self {
+            line: self.line.wrapping_add(lines * LINE),
+            lines: self.lines - lines,
+            ..self
+        };
+        [first, second]
+    }
+
+    /// Asks for the next line of each token of a block, if one is left.
+    #[inline(always)]
+    pub(super) fn line<L: Lanes<F>, F>(&mut self) {
+        if cfg!(target_arch = "x86_64") && self.lines > 0 {
+            self.lines -= 1;
+            for row in 0..L::WIDTH {
+                prefetch_to_second_level(self.line.wrapping_add(row * self.stride));
+            }
+            self.line = self.line.wrapping_add(LINE);
+        }
+    }
+
+    /// Asks for what is left.
+    #[inline(always)]
+    pub(super) fn all<L: Lanes<F>, F>(&mut self) {
+        for _ in 0..self.lines {
+            self.line::<L, F>();
+        }
+    }
 }
 
 /// The groups that make `0..length`: all of [`GROUP`] but the first and the last.
@@ -95,15 +152,13 @@ fn before_a_line<T>(tokens: &[T], stride: usize) -> usize {
     }
 }
 
-/// From a group of a token to what will be read of its lane [`AHEAD`] features later: in its own row, or behind the end of that in
-/// the row that takes its lane in the next block.
+/// The group behind this one; behind the last one, the first of the next block's.
 #[inline(always)]
-const fn ahead(feature: usize, features: usize, next_block: usize) -> usize {
-    if feature + AHEAD < features {
-        AHEAD
+fn behind(group: &Range<usize>, features: usize, next_block: usize) -> usize {
+    if group.end < features {
+        group.end
     } else {
-        // Rows may overlap, and then it is behind.
-        next_block.wrapping_add(AHEAD).wrapping_sub(features)
+        next_block
     }
 }
 
@@ -127,15 +182,21 @@ impl<'a, T: Element> Block<'a, T> {
 
     /// The tokens' features from a group's first on.
     #[inline(always)]
-    pub(super) fn rows<L: Lanes<T::Real>>(&self, group: &Range<usize>) -> Rows<'_, T> {
+    pub(super) fn rows(&self, group: &Range<usize>) -> Rows<'_, T> {
         let width = self.features.saturating_sub(group.start);
         Rows {
             elements: rest(self.tokens, group.start),
             stride: self.stride,
             count: self.count,
             width,
-            ahead: ahead(group.start, self.features, L::WIDTH * self.stride),
         }
+    }
+
+    /// What is read behind a group.
+    #[inline(always)]
+    pub(super) fn asks_behind<L: Lanes<T::Real>>(&self, group: &Range<usize>) -> Asks {
+        let first = behind(group, self.features, L::WIDTH * self.stride);
+        Asks::new(self.tokens, self.stride, first)
     }
 }
 
@@ -159,12 +220,6 @@ impl<'a, T: Element> Rows<'a, T> {
     #[inline(always)]
     pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
         whole::<L, T::Real>(self.count, self.width)
-    }
-
-    /// From a feature to what is asked for when it is read.
-    #[inline(always)]
-    pub(super) fn ahead(&self) -> usize {
-        self.ahead
     }
 
     /// A vector for each of a tile's features, the first of which is given, where the tile is not in [`each`](Self::each) row.
@@ -210,7 +265,6 @@ pub(super) fn read_rows<L: Lanes<T::Real>, T: Element>(
     rows: &[&[T]; MOST_VECTORS],
     feature: usize,
     count: usize,
-    ahead: usize,
 ) -> Option<Tiles<L>> {
     let mut tiles = [[L::splat(T::Real::ZERO); MOST_VECTORS]; 2];
     let end = feature + count * L::WIDTH;
@@ -225,7 +279,6 @@ pub(super) fn read_rows<L: Lanes<T::Real>, T: Element>(
             }
         }
     });
-    ask(rows[..L::WIDTH].iter().copied(), feature, ahead);
     let first = L::transpose(tiles[0]);
     if T::IN_PAIRS {
         unrolled!(pairs L::WIDTH / 2, at, {
@@ -239,16 +292,6 @@ pub(super) fn read_rows<L: Lanes<T::Real>, T: Element>(
         }
     }
     Some(tiles)
-}
-
-/// Asks for what is so far ahead of this feature, once a line.
-#[inline(always)]
-fn ask<'r, T: 'r>(rows: impl Iterator<Item = &'r [T]>, feature: usize, ahead: usize) {
-    if feature.is_multiple_of(LINE / size_of::<T>()) {
-        for row in rows {
-            prefetch_to_second_level(row, feature.wrapping_add(ahead));
-        }
-    }
 }
 
 impl<'a, T: Element> BlockMut<'a, T> {
@@ -271,14 +314,26 @@ impl<'a, T: Element> BlockMut<'a, T> {
 
     /// The tokens' features in a group.
     #[inline(always)]
-    pub(super) fn rows<L: Lanes<T::Real>>(&mut self, group: &Range<usize>) -> RowsMut<'_, T> {
+    pub(super) fn rows(&mut self, group: &Range<usize>) -> RowsMut<'_, T> {
         RowsMut {
             elements: rest_mut(self.tokens, group.start),
             stride: self.stride,
             count: self.count,
             width: group.len(),
-            ahead: ahead(group.start, self.features, L::WIDTH * self.stride),
         }
+    }
+
+    /// As [`Block::asks_behind`].
+    #[inline(always)]
+    pub(super) fn asks_behind<L: Lanes<T::Real>>(&self, group: &Range<usize>) -> Asks {
+        let first = behind(group, self.features, L::WIDTH * self.stride);
+        Asks::new(self.tokens, self.stride, first)
+    }
+
+    /// What is added to in a group.
+    #[inline(always)]
+    pub(super) fn asks(&self, group: &Range<usize>) -> Asks {
+        Asks::new(self.tokens, self.stride, group.start)
     }
 }
 
@@ -287,12 +342,6 @@ impl<T: Element> RowsMut<'_, T> {
     #[inline(always)]
     pub(super) fn whole<L: Lanes<T::Real>>(&self) -> usize {
         whole::<L, T::Real>(self.count, self.width)
-    }
-
-    /// As [`Rows::ahead`].
-    #[inline(always)]
-    pub(super) fn ahead(&self) -> usize {
-        self.ahead
     }
 
     /// As [`Rows::each`].
@@ -348,7 +397,6 @@ pub(super) fn add_rows<L: Lanes<T::Real>, T: Element>(
     samples: Tiles<L>,
     count: usize,
     factor: L,
-    ahead: usize,
 ) {
     let end = feature + count * L::WIDTH;
     // Of a pair the first feature is in the first tile, and the second in the second one.
@@ -393,5 +441,4 @@ pub(super) fn add_rows<L: Lanes<T::Real>, T: Element>(
             }
         }
     });
-    ask(rows[..L::WIDTH].iter().map(|row| &**row), feature, ahead);
 }

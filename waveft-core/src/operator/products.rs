@@ -5,15 +5,15 @@
 
 use super::DeltaWeight;
 use super::atoms::{Differentiate, Spread};
-use super::bands::{Analysis, Synthesis, clear, history, shift};
-use super::block::{Block, BlockMut, GROUP, LINE, MOST_FEATURES, groups};
+use super::bands::{Analysis, Synthesis, clear, history, take_to_front};
+use super::block::{Asks, Block, BlockMut, GROUP, LINE, MOST_FEATURES, groups};
 use super::order::{Order, order_len};
 use super::side::{Side, slots};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::geometry::Geometry;
 use crate::lanes::{LaneKernel, Lanes, MOST_NARROW_LANES};
-use crate::slices::{rest, rest_mut, split_mut};
+use crate::slices::{rest, rest_mut, split, split_mut};
 use core::ops::Range;
 
 /// Vectors of slots that a sweep adds to: a group's that are not synthesised yet, the next one's, and what these share.
@@ -103,8 +103,9 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Product<'_, '_, F, T> {
     fn run<L: Lanes<F>>(mut self) {
         let Self { delta, swept, .. } = self;
         let layer = delta.spectrum.geometry();
+        let first = self.first_group::<L>();
         let (mut memory, rest) = Memory::<L::Numbers>::new::<L, F>(layer, self.scratch);
-        let mut order = Order::new(delta, swept.is_rows, self.gradient, rest);
+        let mut order = Order::new(delta, swept.is_rows, first, self.gradient, rest);
         let (side, input) = self.kept;
         for tokens in blocks::<L, F>(input.shape()[0]) {
             let analysis = Analysis::new::<L>(side, block(input, &tokens), memory.samples);
@@ -115,65 +116,89 @@ impl<F: Real, T: Element<Real = F>> LaneKernel<F> for Product<'_, '_, F, T> {
                 .as_mut()
                 .map(|output| block_mut(output, &tokens));
             let parts = (differentiated, output);
-            sweep::<L, F, T>(swept, delta.scaling, parts, &mut order, &mut memory);
+            sweep::<L, F, T>(swept, delta.scaling, first, parts, &mut order, &mut memory);
         }
         order.finish();
     }
 }
 
+impl<F: Real, T: Element<Real = F>> Product<'_, '_, F, T> {
+    /// The length of the sweep's first group in all blocks, so that the others begin where a cache line does in the first one.
+    #[inline(always)]
+    fn first_group<L: Lanes<F>>(&mut self) -> usize {
+        let tokens = 0..self.kept.1.shape()[0].min(L::WIDTH);
+        match (self.differentiated, &mut self.output) {
+            (Some(input), _) => block(input, &tokens).first_group(),
+            (None, Some(output)) => {
+                let first = block_mut(output, &tokens).first_group();
+                (first + history(self.swept.axis.taps())) % GROUP
+            }
+            (None, None) => 0,
+        }
+    }
+}
+
 /// Sweeps a side: adds to each atom's gradient what its two slots give, and to the output what the slots that are kept make of it.
+///
+/// While one thing is worked on, the memory is asked for what is next: there is more time beside the atoms, which are in the caches,
+/// than beside the tokens.
 #[inline(always)]
 fn sweep<L: Lanes<F>, F: Real, T: Element<Real = F>>(
     swept: Side<'_, F>,
     scaling: F,
+    first: usize,
     (differentiated, output): (Option<Block<'_, T>>, Option<BlockMut<'_, T>>),
     order: &mut Order<'_, F>,
     memory: &mut Memory<'_, L::Numbers>,
 ) {
     let mut synthesis = output.map(|output| Synthesis::new(swept, output, scaling));
-    let first = match (&differentiated, &synthesis) {
-        (Some(tokens), _) => tokens.first_group(),
-        (None, Some(synthesis)) => synthesis.first_group(),
-        (None, None) => 0,
-    };
     let mut analysis =
         differentiated.map(|tokens| Analysis::new::<L>(swept, tokens, memory.samples));
+    // What the block before spread behind its last feature.
+    clear::<L, F>(memory.spread);
     // The first slot that is not synthesised yet, and the first atom that is not passed.
     let (mut start, mut passed) = (0, 0);
-    for group in groups(first, swept.slots()) {
-        let spread = rest_mut(memory.spread, group.start - start);
-        let spread = split_mut(spread, group.len()).0;
-        clear::<L, F>(spread);
-        let spread = Spread::<L, F> {
-            slots: rest(order.slots, passed),
-            coefficients: rest(order.coefficients, passed),
-            start: group.start,
-            kept: memory.kept,
-            spread,
+    for (group, &count) in groups(first, swept.slots()).zip(order.counts) {
+        let count = count as usize;
+        let [soon, later] = match &synthesis {
+            Some(synthesis) => synthesis.block.asks(&group).halves(),
+            None => [Asks::NONE; 2],
         };
-        passed += match &mut analysis {
-            Some(analysis) => {
-                analysis.group::<L>(group.clone(), memory.group);
-                L::outline(Differentiate {
-                    spread,
-                    gradient: rest_mut(order.gradient, passed),
-                    group: memory.group,
-                    scaling,
-                })
-            }
-            None => L::outline(spread),
-        };
-        while let Some(synthesis) = &mut synthesis
-            && let Some(features) = synthesis.ready(group.end)
-        {
-            let count = features.len();
-            synthesis.group::<L>(features, memory.spread);
-            start += count;
-            shift(memory.spread, count, group.end.saturating_sub(start));
+        if let Some(analysis) = &mut analysis {
+            analysis.group::<L>(group.clone(), memory.group, soon);
         }
-        if synthesis.is_none() {
+        let spread = Spread::<L, F> {
+            slots: split(rest(order.slots, passed), count).0,
+            coefficients: split(rest(order.coefficients, passed), count).0,
+            kept: memory.kept,
+            spread: rest_mut(memory.spread, group.start - start),
+            asks: later,
+        };
+        match &analysis {
+            Some(_) => L::outline(Differentiate {
+                spread,
+                gradient: rest_mut(order.gradient, passed),
+                group: memory.group,
+                scaling,
+            }),
+            None => L::outline(spread),
+        }
+        passed += count;
+        let Some(synthesis) = &mut synthesis else {
             // What was spread is for nothing.
+            clear::<L, F>(split_mut(memory.spread, GROUP).0);
             start = group.end;
+            continue;
+        };
+        let next = match &analysis {
+            Some(analysis) => analysis.block.asks_behind::<L>(&group),
+            None => synthesis.block.asks_behind::<L>(&group).halves()[0],
+        };
+        while let Some(features) = synthesis.ready(group.end) {
+            let count = features.len();
+            synthesis.group::<L>(features, memory.spread, next);
+            start += count;
+            take_to_front::<L, F>(memory.spread, count, group.end.saturating_sub(start));
         }
     }
 }

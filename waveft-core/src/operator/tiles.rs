@@ -1,7 +1,7 @@
 //! Tiles: squares of as many tokens as features, transposed in registers and filtered there, a group of them at a time.
 
-use super::bands::{history, shift};
-use super::block::{Rows, RowsMut, add_rows, read_rows, vectors};
+use super::bands::{clear, history, shift};
+use super::block::{Asks, LINE, Rows, RowsMut, add_rows, read_rows, vectors};
 use crate::element::{Element, Real};
 use crate::kernel::Kernel;
 use crate::lanes::{Lanes, MOST_VECTORS, Tile};
@@ -14,6 +14,8 @@ pub(super) struct AnalyseGroup<'k, L: Lanes<F>, F, T> {
     pub(super) length: usize,
     pub(super) samples: &'k mut [L::Numbers],
     pub(super) slots: &'k mut [L::Numbers],
+    /// Of what is worked on next.
+    pub(super) asks: Asks,
 }
 
 impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for AnalyseGroup<'_, L, F, T> {
@@ -32,21 +34,24 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for AnalyseGroup<'_, L, 
 impl<L: Lanes<F>, F: Real, T: Element<Real = F>> AnalyseGroup<'_, L, F, T> {
     #[inline(always)]
     fn run_with<B: Band<L, F>>(mut self, band: B) {
-        let ahead = self.rows.ahead();
         let [twos, ones] = ends::<L, F, T, B>(self.rows.whole::<L>());
         let mut feature = 0;
         if let Some(rows) = self.rows.each::<L>() {
             while feature < twos.min(self.length)
-                && let Some([first, second]) = read_rows::<L, T>(&rows, feature, 2, ahead)
+                && let Some([first, second]) = read_rows::<L, T>(&rows, feature, 2)
             {
                 self.put(&band, first, feature);
                 self.put(&band, second, feature + vectors::<L, F>());
+                self.asks.line::<L, F>();
                 feature += 2 * vectors::<L, F>();
             }
             while feature < ones.min(self.length)
-                && let Some([tile, _]) = read_rows::<L, T>(&rows, feature, 1, ahead)
+                && let Some([tile, _]) = read_rows::<L, T>(&rows, feature, 1)
             {
                 self.put(&band, tile, feature);
+                if feature.is_multiple_of(LINE / size_of::<T>()) {
+                    self.asks.line::<L, F>();
+                }
                 feature += vectors::<L, F>();
             }
         }
@@ -72,7 +77,10 @@ pub(super) struct SynthesiseGroup<'k, L: Lanes<F>, F, T> {
     pub(super) filters: [&'k [F]; 2],
     pub(super) factor: F,
     pub(super) length: usize,
-    pub(super) slots: &'k [L::Numbers],
+    /// Zeros where they are synthesised.
+    pub(super) slots: &'k mut [L::Numbers],
+    /// Of what is worked on next.
+    pub(super) asks: Asks,
 }
 
 impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for SynthesiseGroup<'_, L, F, T> {
@@ -91,31 +99,51 @@ impl<L: Lanes<F>, F: Real, T: Element<Real = F>> Kernel for SynthesiseGroup<'_, 
 impl<L: Lanes<F>, F: Real, T: Element<Real = F>> SynthesiseGroup<'_, L, F, T> {
     #[inline(always)]
     fn run_with<B: Band<L, F>>(mut self, band: B) {
-        let (factor, ahead) = (L::splat(self.factor), self.rows.ahead());
+        let factor = L::splat(self.factor);
         let [twos, ones] = ends::<L, F, T, B>(self.rows.whole::<L>());
         let mut feature = 0;
         if let Some(mut rows) = self.rows.each::<L>() {
             while feature < twos {
                 let behind = feature + vectors::<L, F>();
                 let tiles = [
-                    band.synthesise(self.slots, feature),
-                    band.synthesise(self.slots, behind),
+                    take(&band, self.slots, feature),
+                    take(&band, self.slots, behind),
                 ];
-                add_rows(&mut rows, feature, tiles, 2, factor, ahead);
+                add_rows(&mut rows, feature, tiles, 2, factor);
+                self.asks.line::<L, F>();
                 feature = behind + vectors::<L, F>();
             }
             while feature < ones {
-                let tile = band.synthesise(self.slots, feature);
-                add_rows(&mut rows, feature, [tile; 2], 1, factor, ahead);
+                let tile = take(&band, self.slots, feature);
+                add_rows(&mut rows, feature, [tile; 2], 1, factor);
+                if feature.is_multiple_of(LINE / size_of::<T>()) {
+                    self.asks.line::<L, F>();
+                }
                 feature += vectors::<L, F>();
             }
         }
+        let parts = feature;
         while feature < self.length {
             let samples = band.synthesise(self.slots, feature);
             self.rows.add_part(feature, samples, factor);
             feature += vectors::<L, F>();
         }
+        // Those behind are another group's.
+        let taken = self.slots.get_mut(parts..self.length);
+        clear::<L, F>(taken.unwrap_or_default());
     }
+}
+
+/// A tile's samples, and zeros in its slots, which no later tile takes.
+#[inline(always)]
+fn take<L: Lanes<F>, F: Real>(
+    band: &impl Band<L, F>,
+    slots: &mut [L::Numbers],
+    feature: usize,
+) -> Tile<L> {
+    let samples = band.synthesise(slots, feature);
+    store([L::splat(F::ZERO); MOST_VECTORS], slots, feature);
+    samples
 }
 
 /// The ends of what is done two tiles at a time, and one at a time behind it, of so many features in whole tiles.

@@ -31,7 +31,26 @@ impl<F: Real> Layer<F> {
         scaling: F,
         spectrum: &[F],
     ) -> Self {
-        let taps = wavelet.map_or(1, Wavelet::taps);
+        let bank = wavelet.map(F::filter_bank);
+        Self::with_bank(
+            (rows, columns),
+            bank,
+            fan_in_fan_out,
+            seed,
+            scaling,
+            spectrum,
+        )
+    }
+
+    pub fn with_bank(
+        (rows, columns): (usize, usize),
+        bank: Option<FilterBank<'static, F>>,
+        fan_in_fan_out: bool,
+        seed: u64,
+        scaling: F,
+        spectrum: &[F],
+    ) -> Self {
+        let taps = bank.map_or(1, |bank| bank.taps());
         let mut geometry = Geometry::new(rows, columns, taps).unwrap();
         if fan_in_fan_out {
             geometry = geometry.fan_in_fan_out();
@@ -48,7 +67,7 @@ impl<F: Real> Layer<F> {
         Self {
             atoms,
             coefficients,
-            bank: wavelet.map(F::filter_bank),
+            bank,
             scaling,
         }
     }
