@@ -5,6 +5,7 @@ import datetime
 import os
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -48,6 +49,27 @@ class Ours:
         answer = self.ask("step", tokens, times, **layer)
         parts = [answer[part::4] for part in range(4)]
         return dict(zip(("stream", "forward", "backward", "AdamW"), parts), step=[sum(step) for step in zip(*parts[1:])])
+
+
+class ByHand:
+    """The step as bound.c does it, where that can be compiled and run."""
+
+    def __init__(self, programs):
+        self.program = None
+        compiler, instructions = shutil.which("cc"), pathlib.Path("/proc/cpuinfo")
+        if compiler and instructions.exists() and {"avx2", "fma"} <= set(instructions.read_text().split()):
+            self.program = programs / "bound"
+            source = pathlib.Path(__file__).with_name("bound.c")
+            subprocess.run([compiler, "-O3", "-mavx2", "-mfma", source, "-o", self.program], check=True)
+
+    def steps(self, times):
+        """Seconds of streaming the activations, and of forward and backward, of each step; none where it cannot be run."""
+        if not self.program:
+            return [], []
+        words = [self.program, str(TOKENS), str(COUNT), str(times)]
+        answer = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+        found = [int(word) * 1e-9 for word in answer]
+        return found[::2], found[1::2]
 
 
 class Theirs:
@@ -134,15 +156,16 @@ def over(times, base):
     return [one - other for one, other in zip(times, base)]
 
 
-def beside_peft(table, ours, rounds):
+def beside_peft(table, ours, by_hand, rounds):
     x, token = torch.randn(TOKENS, SIDE, requires_grad=True), torch.randn(1, SIDE)
     y, dy = torch.randn(TOKENS, SIDE), torch.randn(TOKENS, SIDE)
     base = Theirs()
     sides = {"WaveFT": Theirs(waveft("db1")), "LoRA": Theirs(peft.LoraConfig(r=1, target_modules=["linear"]))}
     times = {name: [] for name in ("base", *sides, "base token", "WaveFT token")}
-    mine, tokens = {}, []
+    mine, tokens, hand, hand_stream = {}, [], [], []
     for round in range(-1, rounds):
         steps = ours.steps(40)
+        stream_now, hand_now = by_hand.steps(40)
         tokens_now = ours.ask("token", 2000)
         found = {"base": seconds(lambda: base.step(x, dy)), "base token": seconds(lambda: base.forward(token))}
         found["WaveFT"] = seconds(lambda: sides["WaveFT"].step(x, dy))
@@ -154,9 +177,13 @@ def beside_peft(table, ours, rounds):
             for name, taken in steps.items():
                 mine.setdefault(name, []).extend(taken)
             tokens += tokens_now
+            hand_stream += stream_now
+            hand += hand_now
     label = f"forward, backward and AdamW, {TOKENS} tokens, db1"
     compare(table, label, mine["step"], "PEFT's WaveFT over its base", over(times["WaveFT"], times["base"]), at_least=400)
     compare(table, label, mine["step"], "adding x to y and dy to dx", mine["stream"], at_most=1.6)
+    if hand:
+        compare(table, "the same by hand in C, for this layer alone", hand, "its own adding x to y and dy to dx", hand_stream)
     compare(table, label, mine["step"], "PEFT's LoRA, r = 1, without its base", times["LoRA"], at_most=1)
     compare(table, "the same", mine["step"], "the base layer's own, in torch", times["base"])
     compare(table, "forward of one token, db1", tokens, "PEFT's WaveFT over its base", over(times["WaveFT token"], times["base token"]), at_least=10_000)
@@ -235,10 +262,10 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    ours = Ours((arguments.programs / "waveft-training").resolve())
+    ours, by_hand = Ours((arguments.programs / "waveft-training").resolve()), ByHand(arguments.programs.resolve())
     quick, load = arguments.quick, [os.getloadavg()[0]]
     table = Table("work", "waveft", "beside", "its time", "ratio", "target", "")
-    beside_peft(table, ours, 2 if quick else 7)
+    beside_peft(table, ours, by_hand, 2 if quick else 7)
     among_ourselves(table, ours, 2 if quick else 9)
     grown = Table("what grows", *[f"× {by:g}" for by in MULTIPLES], "exponent", "of the last doubling")
     curves = growth(grown, ours, 1 if quick else 4)

@@ -128,8 +128,8 @@ impl Isa {
     }
 }
 
-// Where kernels are entered, never inlined, so that what a kernel outlines is outlined. Each is in a module of its own, for the compiler
-// translates modules side by side, and these are most of the crate.
+// Where kernels are entered, never inlined where instructions are chosen, so that what a kernel outlines is outlined. Each is in a
+// module of its own, for the compiler translates modules side by side, and these are most of the crate.
 
 mod portable {
     use crate::kernel::Kernel;

@@ -355,6 +355,39 @@ fn what_does_not_fit_is_refused_with_nothing_written() {
     }
 }
 
+/// With a head that the base lacks, the base's names get the adapter's prefix, and one of them may be another's then.
+#[test]
+fn tensors_that_would_share_a_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, adapter) = small(folder.path(), 2, 2, &[1.0; 4]);
+    let bytes: Vec<u8> = [1.0f32; 4].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let view = || TensorView::new(Dtype::F32, vec![2, 2], &bytes).unwrap();
+    let mut config: Value = serde_json::from_str(adapter.config().json()).unwrap();
+    config["modules_to_save"] = json!(["head"]);
+    let saved = folder.path().join("saved");
+    fs::create_dir(&saved).unwrap();
+    fs::write(saved.join("adapter_config.json"), config.to_string()).unwrap();
+    let spectrum = TensorView::new(Dtype::F32, vec![4], &bytes).unwrap();
+    let tensors = [
+        ("base_model.model.p.layer.waveft_spectrum", spectrum),
+        ("base_model.model.p.head.weight", view()),
+    ];
+    safetensors::serialize_to_file(tensors, None, &saved.join("adapter_model.safetensors"))
+        .unwrap();
+    let adapters = [Adapter::read(&saved).unwrap()];
+
+    for (other, fits) in [("other", true), ("y", false)] {
+        let base = folder.path().join(format!("{other}.safetensors"));
+        let tensors = ["layer.weight", "p.y", other].map(|name| (name, view()));
+        safetensors::serialize_to_file(tensors, None, &base).unwrap();
+        let base = Checkpoint::open(&base).unwrap();
+        let error = Merge::new(&base, &adapters, false).err();
+        assert_eq!(error.is_none(), fits, "{error:?}");
+        let error = error.map_or_else(String::new, |error| error.to_string());
+        assert!(fits || error.contains("p.y"), "{error}");
+    }
+}
+
 /// With `safe`, saved tensors too must be finite, in the type that they get.
 #[test]
 fn saved_tensors_that_are_not_finite_are_refused() {
