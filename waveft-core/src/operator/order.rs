@@ -17,7 +17,7 @@ const fn elements<F>(words: usize) -> usize {
 
 /// Words for the order of `count` atoms.
 const fn words(layer: Geometry, count: usize) -> usize {
-    3 * count + slots(layer.columns()) + most_groups(layer)
+    3 * count + most_groups(layer)
 }
 
 /// The most groups of a side: the first one and the last one may be shorter than the others.
@@ -32,13 +32,13 @@ pub(super) const fn order_len<F>(layer: Geometry, count: usize, gradients: usize
     elements::<F>(words(layer, count)) + count + gradients
 }
 
-/// The atoms by their slots on the side that is swept, with their coefficients and what their gradients are added to.
+/// The atoms by their groups on the side that is swept, with their coefficients and what their gradients are added to.
 ///
-/// A spectrum is sorted by rows already. For the columns it is counted into their order, in `O(n + C)`, and copied, so that what the
-/// sweep needs of each atom lies where it is next.
+/// A spectrum is sorted by rows already. For the columns its atoms are counted into their groups, in `O(n)`, and copied, so that what
+/// the sweep needs of each atom lies where it is next. Within a group they stay sorted by rows.
 pub(super) struct Order<'a, F> {
-    /// Atoms of each group.
-    pub(super) counts: &'a [u32],
+    /// The end of each group's atoms.
+    pub(super) ends: &'a [u32],
     pub(super) slots: &'a [Slots],
     pub(super) coefficients: &'a [F],
     pub(super) gradient: &'a mut [F],
@@ -63,45 +63,33 @@ impl<'a, F: Real> Order<'a, F> {
         let words = words(layer, atoms.len());
         let (words, copies) = split_mut(scratch, elements::<F>(words));
         let words: &mut [u32] = bytemuck::try_cast_slice_mut(words).unwrap_or_default();
-        let (counts, words) = split_mut(words, most_groups(layer));
-        counts.fill(0);
-        let mut grouped = Grouped { counts, first };
+        let (ends, words) = split_mut(words, most_groups(layer));
         let (in_order, words) = split_mut(words, 2 * atoms.len());
-        let in_order = in_order.as_chunks_mut().0;
-        // Without a wavelet there is one slot where an atom counts two.
-        let halved = u32::from(delta.bank.is_none());
+        let (indices, _) = split_mut(words, atoms.len());
+        let places = Places {
+            by_rows,
+            // Without a wavelet there is one slot where an atom counts two.
+            halved: u32::from(delta.bank.is_none()),
+            first,
+        };
+        places.order(atoms, ends, in_order.as_chunks_mut().0, indices);
+        let (ends, slots) = (&*ends, &*in_order.as_chunks().0);
         if by_rows {
-            for (slots, atom) in in_order.iter_mut().zip(atoms) {
-                let [row, column] = slots_of(atom, halved);
-                *slots = [grouped.count(row), column];
-            }
             return Self {
-                counts: grouped.counts,
-                slots: in_order,
+                ends,
+                slots,
                 coefficients,
                 gradient,
                 copied: None,
             };
         }
-        let (indices, next) = split_mut(words, atoms.len());
-        sort_by_column(atoms, halved, indices, next);
         let (coefficients_in_order, copies) = split_mut(copies, atoms.len());
         let (gradient_in_order, _) = split_mut(copies, gradient.len());
-        let copies = in_order.iter_mut().zip(&mut *coefficients_in_order);
-        for ((slots, coefficient), &index) in copies.zip(&*indices) {
-            if let (Some(atom), Some(&from)) =
-                (atoms.get(index as usize), coefficients.get(index as usize))
-            {
-                let [row, column] = slots_of(atom, halved);
-                (*slots, *coefficient) = ([grouped.count(column), row], from);
-            }
-        }
-        for (element, &index) in gradient_in_order.iter_mut().zip(&*indices) {
-            *element = gradient.get(index as usize).copied().unwrap_or(F::ZERO);
-        }
+        copy(coefficients, indices, coefficients_in_order);
+        copy(gradient, indices, gradient_in_order);
         Self {
-            counts: grouped.counts,
-            slots: in_order,
+            ends,
+            slots,
             coefficients: coefficients_in_order,
             gradient: gradient_in_order,
             copied: Some((indices, gradient)),
@@ -122,56 +110,64 @@ impl<'a, F: Real> Order<'a, F> {
     }
 }
 
-/// How many atoms there are in each group.
-struct Grouped<'a> {
-    counts: &'a mut [u32],
+#[inline(always)]
+fn copy<F: Real>(from: &[F], indices: &[u32], to: &mut [F]) {
+    for (to, &index) in to.iter_mut().zip(indices) {
+        *to = from.get(index as usize).copied().unwrap_or(F::ZERO);
+    }
+}
+
+/// Where atoms are on the side that is swept.
+struct Places {
+    by_rows: bool,
+    halved: u32,
     /// The length of the first group, or zero.
     first: usize,
 }
 
-impl Grouped<'_> {
-    /// Counts an atom, and tells its slot from its group's first on.
+impl Places {
+    /// Counts the atoms into their groups; those of a group stay in their order.
     #[inline(always)]
-    fn count(&mut self, slot: u32) -> u32 {
-        let behind = (slot as usize).checked_sub(self.first);
-        let (group, local) = match behind {
-            None => (0, slot as usize),
-            Some(behind) => (usize::from(self.first > 0) + behind / GROUP, behind % GROUP),
-        };
-        if let Some(count) = self.counts.get_mut(group) {
-            *count += 1;
-        }
-        local as u32
-    }
-}
-
-/// The slots of an atom among those of the rows and of the columns.
-#[inline(always)]
-fn slots_of(atom: &Atom, halved: u32) -> [u32; 2] {
-    [atom.row_slot(), atom.column_slot()].map(|slot| (slot >> halved) as u32)
-}
-
-/// The indices of the atoms, sorted by column; those of one column stay in their order. `next` has a word for each slot of the
-/// columns.
-#[inline(always)]
-fn sort_by_column(atoms: &[Atom], halved: u32, indices: &mut [u32], next: &mut [u32]) {
-    let column = |atom: &Atom| slots_of(atom, halved)[1] as usize;
-    next.fill(0);
-    for atom in atoms {
-        if let Some(count) = next.get_mut(column(atom)) {
-            *count += 1;
-        }
-    }
-    let mut before = 0;
-    for next in &mut *next {
-        (*next, before) = (before, before + *next);
-    }
-    for (index, atom) in atoms.iter().enumerate() {
-        if let Some(next) = next.get_mut(column(atom)) {
-            if let Some(place) = indices.get_mut(*next as usize) {
-                *place = index as u32;
+    fn order(&self, atoms: &[Atom], ends: &mut [u32], slots: &mut [Slots], indices: &mut [u32]) {
+        ends.fill(0);
+        for atom in atoms {
+            if let Some(count) = ends.get_mut(self.of(atom).0) {
+                *count += 1;
             }
-            *next += 1;
         }
+        let mut before = 0;
+        for end in &mut *ends {
+            (*end, before) = (before, before + *end);
+        }
+        for (index, atom) in atoms.iter().enumerate() {
+            let (group, of_atom) = self.of(atom);
+            let Some(next) = ends.get_mut(group) else {
+                continue;
+            };
+            let place = *next as usize;
+            *next += 1;
+            if let (Some(slots), Some(from)) = (slots.get_mut(place), indices.get_mut(place)) {
+                (*slots, *from) = (of_atom, index as u32);
+            }
+        }
+    }
+
+    /// An atom's group, and its slots.
+    #[inline(always)]
+    fn of(&self, atom: &Atom) -> (usize, Slots) {
+        let [row, column] =
+            [atom.row_slot(), atom.column_slot()].map(|slot| (slot >> self.halved) as u32);
+        let [slot, other] = match self.by_rows {
+            true => [row, column],
+            false => [column, row],
+        };
+        let (group, local) = match (slot as usize).checked_sub(self.first) {
+            None => (0, slot),
+            Some(behind) => (
+                usize::from(self.first > 0) + behind / GROUP,
+                (behind % GROUP) as u32,
+            ),
+        };
+        (group, [local, other])
     }
 }

@@ -158,8 +158,8 @@ fn sweep<L: Lanes<F>, F: Real, T: Element<Real = F>>(
     clear::<L, F>(memory.spread);
     // The first slot that is not synthesised yet, and the first atom that is not passed.
     let (mut start, mut passed) = (0, 0);
-    for (group, &count) in groups(first, swept.slots()).zip(order.counts) {
-        let count = count as usize;
+    for (group, &end) in groups(first, swept.slots()).zip(order.ends) {
+        let count = (end as usize).saturating_sub(passed);
         let [soon, later] = match &synthesis {
             Some(synthesis) => synthesis.block.asks(&group).halves(),
             None => [Asks::NONE; 2],

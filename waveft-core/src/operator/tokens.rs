@@ -12,9 +12,8 @@ use crate::lanes::HAS_VECTORS;
 
 /// Elements of scratch that [`DeltaWeight::apply`] and [`DeltaWeight::apply_transposed`] need with `count` coefficients, `n`.
 ///
-/// In `f32` these are `8 (S + 2 L + 524) + ⌊S / 128⌋ + 4 n + C`, or `S + 2 L + 128 + ⌊S / 32⌋ + 4 n + C` without vector instructions,
-/// and 17 more; `C` are the slots of the stored weight's columns, and `S` those of the side that has more
-/// ([`Axis::padded_length`](crate::geometry::Axis::padded_length)).
+/// In `f32` these are `8 (S + 2 L + 524) + ⌊S / 128⌋ + 4 n`, or `S + 2 L + 128 + ⌊S / 32⌋ + 4 n` without vector instructions, and 17
+/// more; `S` are the slots of the side that has more ([`Axis::padded_length`](crate::geometry::Axis::padded_length)).
 ///
 /// ```
 /// use waveft_core::{geometry::Geometry, operator::apply_scratch_len};
