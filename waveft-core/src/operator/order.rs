@@ -73,7 +73,7 @@ impl<'a, F: Real> Order<'a, F> {
             first,
         };
         places.order(atoms, ends, in_order.as_chunks_mut().0, indices);
-        let (ends, slots) = (&*ends, &*in_order.as_chunks().0);
+        let (ends, slots) = (&*ends, in_order.as_chunks().0);
         if by_rows {
             return Self {
                 ends,
