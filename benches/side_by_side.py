@@ -41,20 +41,25 @@ def first_line(*command):
         return "unknown"
 
 
-def machine():
-    """The processor, its caches, and what else bears on the figures."""
+def read(path):
+    try:
+        return pathlib.Path(path).read_text().strip()
+    except OSError:
+        return "unknown"
 
-    def read(path):
-        try:
-            return pathlib.Path(path).read_text().strip()
-        except OSError:
-            return "unknown"
 
-    cpu = dict(
+def processor():
+    """What the system tells of the first one."""
+    return dict(
         [part.strip() for part in line.split(":", 1)]
         for line in read("/proc/cpuinfo").split("\n\n")[0].splitlines()
         if ":" in line
     )
+
+
+def machine():
+    """The processor, its caches, and what else bears on the figures."""
+    cpu = processor()
     caches = []
     for index in sorted(pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         kind = {"Data": "d", "Instruction": "i"}.get(read(index / "type"), "")

@@ -17,7 +17,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import peft
 import torch
 from plot import exponent, plot
-from side_by_side import ROOT, commit, judge, machine, seconds, show, significant
+from side_by_side import ROOT, commit, judge, machine, processor, seconds, show, significant
 
 SIDE, COUNT, TOKENS, SEED, SCALING = 4096, 2592, 512, 777, 25.0
 WAVELETS = ("db1", "db4", "sym8")
@@ -56,8 +56,8 @@ class ByHand:
 
     def __init__(self, programs):
         self.program = None
-        compiler, instructions = shutil.which("cc"), pathlib.Path("/proc/cpuinfo")
-        if compiler and instructions.exists() and {"avx2", "fma"} <= set(instructions.read_text().split()):
+        compiler, instructions = shutil.which("cc"), processor().get("flags", "").split()
+        if compiler and {"avx2", "fma"} <= set(instructions):
             self.program = programs / "bound"
             source = pathlib.Path(__file__).with_name("bound.c")
             subprocess.run([compiler, "-O3", "-mavx2", "-mfma", source, "-o", self.program], check=True)

@@ -163,23 +163,16 @@ pub(super) fn clear<L: Lanes<F>, F: Real>(vectors: &mut [L::Numbers]) {
     }
 }
 
-/// Moves `length` vectors, from `start` on, to the front, and leaves zeros.
+/// [`shift`], which leaves zeros.
 #[inline(always)]
 pub(super) fn take_to_front<L: Lanes<F>, F: Real>(
     vectors: &mut [L::Numbers],
     start: usize,
     length: usize,
 ) {
-    for at in 0..length {
-        let Some(vector) = vectors.get_mut(start + at) else {
-            return;
-        };
-        let taken = *vector;
-        L::splat(F::ZERO).put(vector);
-        if let Some(to) = vectors.get_mut(at) {
-            *to = taken;
-        }
-    }
+    shift(vectors, start, length);
+    let taken = vectors.get_mut(start.max(length)..start + length);
+    clear::<L, F>(taken.unwrap_or_default());
 }
 
 /// Moves `length` vectors, from `start` on, to the front.

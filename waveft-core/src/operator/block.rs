@@ -84,6 +84,22 @@ impl Asks {
         }
     }
 
+    /// Of the group behind this one; behind the last of `features`, of the next block's first.
+    #[inline(always)]
+    fn behind<T>(
+        group: &Range<usize>,
+        features: usize,
+        tokens: &[T],
+        stride: usize,
+        lanes: usize,
+    ) -> Self {
+        let first = match group.end < features {
+            true => group.end,
+            false => lanes.wrapping_mul(stride),
+        };
+        Self::new(tokens, stride, first)
+    }
+
     /// The first half of each token's lines, and the others.
     #[inline(always)]
     pub(super) fn halves(self) -> [Self; 2] {
@@ -152,16 +168,6 @@ fn before_a_line<T>(tokens: &[T], stride: usize) -> usize {
     }
 }
 
-/// The group behind this one; behind the last one, the first of the next block's.
-#[inline(always)]
-fn behind(group: &Range<usize>, features: usize, next_block: usize) -> usize {
-    if group.end < features {
-        group.end
-    } else {
-        next_block
-    }
-}
-
 impl<'a, T: Element> Block<'a, T> {
     /// Tokens of `features` elements that are `stride` apart, of which the first `count` exist.
     #[inline(always)]
@@ -195,8 +201,7 @@ impl<'a, T: Element> Block<'a, T> {
     /// What is read behind a group.
     #[inline(always)]
     pub(super) fn asks_behind<L: Lanes<T::Real>>(&self, group: &Range<usize>) -> Asks {
-        let first = behind(group, self.features, L::WIDTH * self.stride);
-        Asks::new(self.tokens, self.stride, first)
+        Asks::behind(group, self.features, self.tokens, self.stride, L::WIDTH)
     }
 }
 
@@ -326,8 +331,7 @@ impl<'a, T: Element> BlockMut<'a, T> {
     /// As [`Block::asks_behind`].
     #[inline(always)]
     pub(super) fn asks_behind<L: Lanes<T::Real>>(&self, group: &Range<usize>) -> Asks {
-        let first = behind(group, self.features, L::WIDTH * self.stride);
-        Asks::new(self.tokens, self.stride, first)
+        Asks::behind(group, self.features, self.tokens, self.stride, L::WIDTH)
     }
 
     /// What is added to in a group.

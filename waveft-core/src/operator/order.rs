@@ -2,7 +2,7 @@
 
 use super::DeltaWeight;
 use super::block::GROUP;
-use super::side::slots;
+use super::side::most_slots;
 use crate::element::Real;
 use crate::geometry::{Atom, Geometry};
 use crate::slices::split_mut;
@@ -22,9 +22,7 @@ const fn words(layer: Geometry, count: usize) -> usize {
 
 /// The most groups of a side: the first one and the last one may be shorter than the others.
 const fn most_groups(layer: Geometry) -> usize {
-    let (rows, columns) = (slots(layer.rows()), slots(layer.columns()));
-    let most = if rows > columns { rows } else { columns };
-    most / GROUP + 2
+    most_slots(layer) / GROUP + 2
 }
 
 /// Elements of scratch for the order of `count` atoms, of which `gradients` have gradients.

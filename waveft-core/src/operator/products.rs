@@ -8,7 +8,7 @@ use super::atoms::{Differentiate, Spread};
 use super::bands::{Analysis, Synthesis, clear, history, take_to_front};
 use super::block::{Asks, Block, BlockMut, GROUP, LINE, MOST_FEATURES, groups};
 use super::order::{Order, order_len};
-use super::side::{Side, slots};
+use super::side::{Side, most_slots};
 use crate::array::{Array, ArrayMut};
 use crate::element::{Element, Real};
 use crate::geometry::Geometry;
@@ -23,9 +23,7 @@ const fn spread_len(taps: usize) -> usize {
 
 /// Slots that are kept: of either side, and as many more as a tile may take.
 const fn kept_len(layer: Geometry) -> usize {
-    let (rows, columns) = (slots(layer.rows()), slots(layer.columns()));
-    let most = if rows > columns { rows } else { columns };
-    most + MOST_FEATURES
+    most_slots(layer) + MOST_FEATURES
 }
 
 /// Elements of scratch for a product with `count` atoms, of which `gradients` have gradients.

@@ -1,7 +1,7 @@
 //! One side of the layer's products: its inputs or its outputs, along one axis of the stored weight.
 
 use crate::element::Real;
-use crate::geometry::{Atom, Axis};
+use crate::geometry::{Atom, Axis, Geometry};
 
 /// An axis of the layer, and which of an atom's numbers counts its positions.
 ///
@@ -16,12 +16,18 @@ pub(super) struct Side<'a, F> {
 }
 
 /// Slots of an axis.
-pub(super) const fn slots(axis: Axis) -> usize {
+const fn slots(axis: Axis) -> usize {
     if axis.taps() == 1 {
         axis.length()
     } else {
         axis.padded_length()
     }
+}
+
+/// Slots of the axis that has more.
+pub(super) const fn most_slots(layer: Geometry) -> usize {
+    let (rows, columns) = (slots(layer.rows()), slots(layer.columns()));
+    if rows > columns { rows } else { columns }
 }
 
 impl<'a, F: Real> Side<'a, F> {
